@@ -1,0 +1,199 @@
+#pragma once
+// Everything an operator may set, as plain values with their defaults. The schema (config/schema.h) gives each its name
+// in the TOML file, unit, range and help; config/load.h reads and checks a file. Once read, Options is an immutable
+// snapshot, shared as shared_ptr<const Options>; a reload makes a new one. Defaults come from what receivers do
+// (time-outs: RFC 5321 section 4.5.3.2) and from measurements; the reason stands beside each in the schema's help.
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/domain_pattern.h"
+#include "config/ip_address.h"
+#include "config/mail_class.h"
+
+namespace postrider {
+
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// [[source]]: one local address of each family and the name it says in EHLO.
+struct SourceOptions {
+  std::string name;
+  std::optional<IpAddress> ipv4;
+  std::optional<IpAddress> ipv6;
+  std::string ehlo_name;
+};
+
+// [[pool]]: sources a campaign may name together. The pool "default" holds every source unless configured.
+struct PoolOptions {
+  std::string name;
+  std::vector<std::string> sources;
+};
+
+// [retry.bulk], [retry.transactional]
+struct RetryOptions {
+  std::vector<seconds> schedule;  // wait before attempt 2, 3, ...; the last repeats
+  seconds expiry{};               // from release (bulk) or acceptance to the final "expired"
+};
+
+enum class TlsDemand : std::uint8_t {
+  kOpportunistic,  // STARTTLS where offered, unverified; plaintext only after the peer broke it twice
+  kRequired,       // no mail without TLS; certificate not verified
+  kVerified,       // TLS with a certificate valid for the MX host name
+  kNone,           // never STARTTLS
+};
+
+// [[rule]]: limits and TLS policy of the mail a pattern matches. Unset fields come from the less specific rule; the most
+// specific wins field by field; the rule "*" always exists and holds the defaults.
+struct RuleOptions {
+  DomainPattern match;
+  std::optional<int> connections;              // open connections of one path at once
+  std::optional<int> messages_per_connection;  // then QUIT and reconnect
+  std::optional<double> messages_per_second;   // attempted recipients of one path; unset means no limit
+  std::optional<seconds> idle;                 // how long an idle connection is kept
+  std::optional<TlsDemand> tls;
+  int line = 0;  // in the file, for `--explain`
+};
+
+// [[route]]: where the mail of a pattern goes. Without a matching route: MX lookup, port 25, STARTTLS.
+struct RouteOptions {
+  enum class Transport : std::uint8_t { kStartTls, kImplicit, kNone };
+  enum class AuthMechanism : std::uint8_t { kPlain, kLogin };
+  struct Host {
+    std::string name;  // a name or an address in text form
+    std::optional<std::uint16_t> port;
+  };
+
+  DomainPattern match;
+  std::vector<Host> hosts;  // fixed hosts, tried in order; empty means MX lookup
+  std::uint16_t port = 25;
+  Transport transport = Transport::kStartTls;
+  std::string auth_user;  // empty: no AUTH
+  std::filesystem::path auth_secret_file;  // its first line is the password
+  AuthMechanism auth_mechanism = AuthMechanism::kPlain;
+  bool auth_without_tls = false;
+  bool allow_private = false;  // answers may point to loopback, private or our own addresses
+  bool use_ipv6 = false;       // also AAAA; needs a source with an IPv6 address
+};
+
+struct DnsOptions {
+  std::vector<SocketAddress> servers;  // empty: those of /etc/resolv.conf
+  seconds timeout{5};
+  int tries = 3;
+  std::size_t cache_entries = 200'000;  // bounded; about 200 bytes each
+  seconds cache_min_ttl{5};
+  seconds cache_max_ttl{86'400};
+  seconds negative_ttl{300};
+};
+
+struct TimeoutOptions {
+  seconds connect{30};
+  int connect_addresses = 4;   // at most so many addresses of one round
+  seconds connect_round{90};   // and no longer than this over all of them
+  seconds banner{60};
+  seconds ehlo{60};
+  seconds tls{30};
+  seconds auth{60};
+  seconds mail{120};           // MAIL and RCPT
+  seconds data{120};           // DATA's own reply
+  seconds block{180};          // a block of content accepted by the peer's TCP
+  seconds final_reply{600};    // RFC 5321 section 4.5.3.2.6; the loader refuses less
+  seconds quit{2};
+  seconds shutdown{30};        // conversations at SIGTERM
+};
+
+struct TlsOptions {
+  std::filesystem::path ca_file{"/etc/ssl/certs/ca-certificates.crt"};
+  hours broken_memory{24};     // how long plaintext is used with a peer whose TLS broke twice
+  hours worked_memory{24 * 30};  // how long a peer whose TLS worked is never sent plaintext
+  std::size_t session_cache_entries = 50'000;
+};
+
+struct QueueOptions {
+  std::filesystem::path directory{"/var/lib/postrider/queue"};
+  int shards = 64;                            // fixed when the queue is made
+  std::size_t write_buffer_bytes = 64 << 20;
+  std::size_t block_cache_bytes = 32 << 20;
+  std::size_t unsynced_outcomes_max = 4096;   // admission stops at this many; what a crash may repeat
+  milliseconds commit_interval{5};            // the longest an outcome waits for company in a batch
+};
+
+struct SpoolOptions {
+  std::filesystem::path directory{"/var/spool/postrider"};
+  seconds scan_interval{30};                  // beside inotify
+  std::uint64_t row_bytes_max = 64 << 10;     // one line of a recipients file
+  std::uint64_t message_bytes_max = 50 << 20; // message.eml
+  double max_reject_share = 0.01;             // hold a campaign beyond this share of bad rows ...
+  std::uint64_t max_rejects_free = 100;       // ... and this many
+  std::filesystem::path suppression_file;     // one address or domain a line; empty: none
+  hours remember_names{24 * 30};              // how long a name and digest answer "already accepted"
+};
+
+struct LogOptions {
+  std::filesystem::path directory{"/var/log/postrider"};
+  std::uint64_t rotate_bytes = 256ull << 20;
+  hours rotate_age{24};
+};
+
+struct AdminOptions {
+  SocketAddress listen{IpAddress{IpAddress::Family::kIpv4, {127, 0, 0, 1}}, 8025};
+  bool allow_remote = false;  // may listen beyond loopback
+};
+
+struct MetricsOptions {
+  int named_sites = 200;  // beyond the known providers, so many sites get a label of their own; the rest are "other"
+};
+
+struct EngineOptions {
+  int cores = 0;                        // 0: processors - 1, at least 1
+  bool pin = false;                     // pin each core's thread to a processor
+  int active_domains = 8192;            // per core; work is taken from so many domains at once
+  std::size_t window_jobs = 65'536;     // per core; jobs read ahead of need
+  int connections = 4000;               // per core, all sites together
+};
+
+struct DiskOptions {
+  double stop_intake_below = 0.10;   // share of free space
+  double stop_sending_below = 0.03;
+};
+
+struct UnknownOptions {
+  seconds retry_after{1800};  // never sooner
+  int repeats = 2;            // then final
+};
+
+struct Options {
+  std::string host_name;  // for Message-ID and the like; default: the system's
+  std::vector<SourceOptions> sources;
+  std::vector<PoolOptions> pools;
+  std::vector<RuleOptions> rules;    // rules[0] is "*", complete
+  std::vector<RouteOptions> routes;
+  RetryOptions retry_bulk;
+  RetryOptions retry_transactional;
+  SpoolOptions spool;
+  QueueOptions queue;
+  LogOptions log;
+  EngineOptions engine;
+  DnsOptions dns;
+  TlsOptions tls;
+  TimeoutOptions timeouts;
+  AdminOptions admin;
+  MetricsOptions metrics;
+  DiskOptions disk;
+  UnknownOptions unknown;
+
+  [[nodiscard]] const RetryOptions& RetryFor(MailClass mail_class) const {
+    return mail_class == MailClass::kBulk ? retry_bulk : retry_transactional;
+  }
+};
+
+using OptionsPtr = std::shared_ptr<const Options>;
+
+}  // namespace postrider
