@@ -1,7 +1,7 @@
 #pragma once
 // How an option names the mail it is about: "example.org" (that domain), "*.example.org" or ".example.org" (everything
-// below it, not itself), "mx:.google.com" (every domain one of whose MX hosts is below google.com), "mx:mx1.example.org"
-// (that MX host), "*" (everything). The more specific of two matches wins.
+// below it, not itself), "mx:.google.com" (every domain one of whose MX hosts is below google.com),
+// "mx:mx1.example.org" (that MX host), "*" (everything). The more specific of two matches wins.
 
 #include <span>
 #include <string>
@@ -24,8 +24,8 @@ class DomainPattern {
  private:
   enum class Kind { kAll, kMxSuffix, kMxExact, kDomainSuffix, kDomainExact };
   Kind kind_ = Kind::kAll;
-  std::string name_;  // without the leading dot, "*." or "mx:"
-  std::string text_;  // as written
+  std::string name_;        // without the leading dot, "*." or "mx:"
+  std::string text_ = "*";  // as written
 };
 
 }  // namespace postrider

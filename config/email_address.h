@@ -11,8 +11,8 @@
 namespace postrider {
 
 struct EmailAddress {
-  std::string local;   // at most 64 octets; as it goes on the wire, in quotes if it must be
-  std::string domain;  // at most 255 octets; A-label, or an address literal "[...]"
+  std::string local;            // at most 64 octets; as it goes on the wire, in quotes if it must be
+  std::string domain;           // at most 255 octets; A-label, or an address literal "[...]"
   bool needs_smtputf8 = false;  // the local part holds non-ASCII
 
   // Accepts "local@domain" alone: no display name, no angle brackets, no comments, no source route.
@@ -24,6 +24,10 @@ struct EmailAddress {
 [[nodiscard]] std::string ToString(const EmailAddress& address);
 
 // A host or mail domain as a lower-case A-label without a trailing dot; at most 253 octets, labels of 1 to 63.
+// A trailing dot is accepted and dropped.
 [[nodiscard]] Result<std::string> ParseDomain(std::string_view text);
+
+// What may stand after the "@": a domain without a trailing dot, or an address literal, in its one canonical spelling.
+[[nodiscard]] Result<std::string> ParseMailDomain(std::string_view text);
 
 }  // namespace postrider
