@@ -1,0 +1,95 @@
+#pragma once
+// A campaign as the queue keeps it: what its submitter said (the manifest), where it stands, and what became of its
+// rows. CampaignPtr is an immutable snapshot; the store makes a new one at each change of state.
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/error.h"
+#include "config/mail_class.h"
+#include "config/time.h"
+
+namespace postrider::queue {
+
+using CampaignId = std::uint64_t;  // rising from 1, never reused
+
+enum class CampaignState : std::uint8_t {
+  kLoading,    // rows are still being read; nothing is sent unless start = "streaming"
+  kHeld,       // loaded, but too many rows were bad: waits for `resume` or `cancel`
+  kRunning,    // released
+  kPaused,     // by the operator; the expiry clock stands still
+  kCancelled,  // its jobs fall away lazily, each with its final event
+  kFailed,     // unusable as a whole; its rows are gone and nothing was sent
+  kDone,       // every accepted row has its final event
+};
+[[nodiscard]] std::string_view ToString(CampaignState state);
+
+enum class StartMode : std::uint8_t { kWhole, kStreaming };
+enum class OnUnknown : std::uint8_t { kRetry, kReport };
+
+struct CampaignSpec {
+  std::string name;    // the spool directory's; for single messages the standing campaign's
+  std::string digest;  // SHA-256 in hex over manifest, message and list; empty for a standing campaign
+  MailClass mail_class = MailClass::kBulk;
+  bool standing = false;      // never done: single messages join it
+  std::string from;           // header From if the message has none
+  std::string envelope_from;  // may be empty only if null_sender
+  std::string pool = "default";
+  StartMode start = StartMode::kWhole;
+  std::optional<Wall> not_before;
+  std::optional<Wall> expires;     // else release + the class's expiry
+  double messages_per_second = 0;  // 0: no limit of its own
+  int priority = 0;                // -100..100 among campaigns of its class
+  bool skip_duplicates = true;
+  OnUnknown on_unknown = OnUnknown::kRetry;
+  bool eight_bit = false;
+  std::vector<std::pair<std::string, std::string>> headers;  // set in every message; may hold merge fields
+};
+
+struct CampaignTotals {
+  // rows = accepted + rejected + duplicate + suppressed_at_intake
+  std::uint64_t rows = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t duplicate = 0;
+  std::uint64_t suppressed_at_intake = 0;
+  // accepted = delivered + bounced + expired + suppressed + cancelled + unknown + queued()
+  std::uint64_t delivered = 0;
+  std::uint64_t bounced = 0;
+  std::uint64_t expired = 0;
+  std::uint64_t suppressed = 0;
+  std::uint64_t cancelled = 0;
+  std::uint64_t unknown = 0;
+  std::uint64_t deferrals = 0;  // attempts that ended deferred; not part of the equation
+
+  [[nodiscard]] std::uint64_t queued() const {
+    return accepted - delivered - bounced - expired - suppressed - cancelled - unknown;
+  }
+};
+
+// How far the list has been read: a crash resumes here.
+struct ListPosition {
+  std::uint64_t bytes = 0;  // in the decompressed stream, the start of the next line
+  std::uint64_t line = 0;   // lines read so far
+};
+
+struct Campaign {
+  CampaignId id = 0;
+  CampaignSpec spec;
+  CampaignState state = CampaignState::kLoading;
+  CampaignTotals totals;
+  ListPosition position;
+  Wall accepted_at{};  // when it was begun
+  std::optional<Wall> released_at;
+  std::optional<Wall> expires_at;  // set at release, moved on by pauses
+  std::optional<Wall> paused_at;
+  std::optional<Wall> ended_at;
+};
+
+using CampaignPtr = std::shared_ptr<const Campaign>;
+
+}  // namespace postrider::queue

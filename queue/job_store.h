@@ -1,0 +1,136 @@
+#pragma once
+// The durable queue. The seam JobStore has one implementation over RocksDB, and one in the simulation that forgets what
+// was not committed. Writes are staged and then committed as one synced batch by the store thread alone; reads may come
+// from any thread and see what is committed. What stands on disk, and what a crash between any two states leaves, is in
+// queue/record.h.
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+#include "config/options.h"
+#include "config/time.h"
+#include "queue/campaign.h"
+#include "queue/job.h"
+#include "queue/outcome.h"
+
+namespace postrider::queue {
+
+// One accepted row. Views are valid during the call they are passed to.
+struct NewRow {
+  std::uint64_t row = 0;
+  std::string_view domain;   // A-label
+  std::string_view address;  // local@domain
+  std::string_view row_id;
+  std::string_view fields;
+  bool needs_smtputf8 = false;
+};
+
+// A stretch of a list: its accepted rows, the counts of all its rows, and the position after it. Written whole or not.
+struct EnqueueBatch {
+  CampaignId campaign = 0;
+  std::span<const NewRow> rows;
+  std::uint64_t rows_read = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t duplicate = 0;
+  std::uint64_t suppressed = 0;
+  ListPosition position;
+  // For a standing campaign: the message these rows get; it is gone when the last of them has its final event.
+  std::optional<std::string_view> message;
+};
+
+// Which domains a core reads: those whose shard s has s % cores == core.
+struct DomainScanRequest {
+  std::uint32_t core = 0;
+  std::uint32_t cores = 1;
+  std::string cursor;  // empty: from the start; else from the last answer
+  std::size_t max_domains = 512;
+  Wall now{};
+};
+
+struct DomainScan {
+  std::vector<std::string> domains;  // those with something to take now (or something cancelled or expired to end)
+  std::string cursor;
+  bool lap_done = false;  // the end was reached; the next request starts again at the front
+};
+
+// One line of `postrider queue`'s table.
+struct DomainBacklog {
+  std::string domain;
+  std::uint64_t waiting = 0;   // never attempted
+  std::uint64_t deferred = 0;  // in the retry index; at most counted up to a limit
+  std::optional<Wall> oldest;  // acceptance of the oldest campaign with mail there
+  std::optional<Wall> next_due;
+};
+
+struct StoreStats {
+  std::uint64_t commits = 0;
+  std::uint64_t operations = 0;
+  double sync_seconds = 0;  // sum over commits
+  double stall_seconds = 0;
+  std::uint64_t disk_bytes = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+class JobStore {
+ public:
+  virtual ~JobStore() = default;
+
+  // -- Writing: the store thread alone. Nothing is visible or durable before Commit returns without error; after an
+  // error the staged writes are still there, and Commit may be called again.
+
+  // Stages a new campaign in state kLoading. Fails with kExists if the name is taken by a campaign that is not failed.
+  [[nodiscard]] virtual Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message,
+                                                         Wall now) = 0;
+  [[nodiscard]] virtual Result<void> Enqueue(const EnqueueBatch& batch, Wall now) = 0;
+  // Release, hold, pause, resume, cancel, fail; kInvalid if the step is not allowed from the present state, with a
+  // sentence that says the state. expiry is used when the step is a release.
+  [[nodiscard]] virtual Result<void> SetState(CampaignId campaign, CampaignState state, Wall now,
+                                              std::chrono::seconds expiry) = 0;
+  virtual void Settle(const Outcome& outcome) = 0;
+  // A small durable map for what must survive a restart beside the jobs: pauses, TLS memory, throttle state.
+  virtual void PutState(std::string_view key, std::string_view value) = 0;
+  virtual void DeleteState(std::string_view key) = 0;
+  [[nodiscard]] virtual Result<void> Commit() = 0;
+  // Campaigns that the last Commit brought to kDone; each is told once.
+  [[nodiscard]] virtual std::vector<CampaignPtr> TakeFinished() = 0;
+  // Forgets ended campaigns older than this, with a bounded amount of work per call.
+  virtual void Purge(Wall ended_before) = 0;
+
+  // -- Reading: any thread.
+  [[nodiscard]] virtual Result<DomainScan> ScanDomains(const DomainScanRequest& request) = 0;
+  [[nodiscard]] virtual Result<TakenJobs> Take(const TakeRequest& request) = 0;
+  [[nodiscard]] virtual std::vector<CampaignPtr> Campaigns() const = 0;
+  [[nodiscard]] virtual CampaignPtr FindCampaign(std::string_view name) const = 0;
+  [[nodiscard]] virtual CampaignPtr FindCampaign(CampaignId id) const = 0;
+  // Sums over all campaigns ever, purged ones too: the conservation equations.
+  [[nodiscard]] virtual CampaignTotals Totals() const = 0;
+  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> ReadState(std::string_view prefix) const = 0;
+  // The domains with the most waiting, at most `most` of them.
+  [[nodiscard]] virtual Result<std::vector<DomainBacklog>> Backlog(std::size_t most, Wall now) const = 0;
+  // Calls visit for every job of an address, or for every job of a campaign that has no final event; false stops it.
+  [[nodiscard]] virtual Result<void> VisitAddress(std::string_view domain, std::string_view address,
+                                                  const std::function<bool(const Job&)>& visit) const = 0;
+  [[nodiscard]] virtual Result<void> VisitRemaining(CampaignId campaign,
+                                                    const std::function<bool(const Job&)>& visit) const = 0;
+  [[nodiscard]] virtual Result<StoredTemplatePtr> ReadTemplate(CampaignId campaign, std::uint32_t number) const = 0;
+  // Counts the runs of this queue, from 1; rises with each open. Part of an event's id.
+  [[nodiscard]] virtual std::uint64_t run() const = 0;
+  [[nodiscard]] virtual StoreStats stats() const = 0;
+};
+
+// Opens or makes the queue (mode 0700). Clear errors for: held by another process, made by a newer version, not a
+// queue, other shard count (then the stored one is used), disk full, not writable.
+[[nodiscard]] Result<std::unique_ptr<JobStore>> OpenJobStore(const QueueOptions& options, Wall now);
+
+// The shard of a domain: a fixed hash, the same for ever.
+[[nodiscard]] std::uint32_t ShardOf(std::string_view domain, std::uint32_t shards);
+
+}  // namespace postrider::queue
