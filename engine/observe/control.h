@@ -1,0 +1,79 @@
+#pragma once
+// What an operator may ask of the running program, and what a scrape is made of. The admin HTTP and the metrics call it
+// from their own threads; engine/ implements it.
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+#include "config/time.h"
+#include "engine/delivery/core.h"
+#include "engine/delivery/snapshot.h"
+#include "queue/campaign.h"
+#include "queue/job_store.h"
+
+namespace postrider::observe {
+
+struct IntakeCounts {
+  std::uint64_t campaigns_accepted = 0;
+  std::uint64_t campaigns_failed = 0;
+  std::uint64_t messages_accepted = 0;  // single .eml files
+  std::uint64_t batches = 0;
+  bool stopped_by_disk = false;
+};
+
+struct Snapshot {
+  Now time{};
+  Wall started{};
+  std::vector<delivery::CoreSnapshot> cores;
+  queue::CampaignTotals totals;
+  queue::StoreStats store;
+  std::uint64_t store_batch_requests = 0;  // requests in all batches; with store.commits the mean size
+  IntakeCounts intake;
+  double queue_free_share = 1;  // of the disks that hold queue and log
+  double log_free_share = 1;
+  bool sending_stopped = false;  // by disk or log
+  std::string stop_reason;
+  Wall last_reload{};
+  bool last_reload_good = true;
+};
+
+struct PauseTarget {
+  delivery::CoreCommand::Target target = delivery::CoreCommand::Target::kAll;
+  std::string name;
+};
+
+struct FoundJob {
+  std::string campaign;
+  std::uint64_t row = 0;
+  std::string row_id;
+  std::uint16_t attempts = 0;
+  std::optional<Wall> next_due;
+  std::string last_reply;
+};
+
+class Control {
+ public:
+  virtual ~Control() = default;
+  [[nodiscard]] virtual Snapshot Collect() = 0;
+  [[nodiscard]] virtual std::vector<queue::CampaignPtr> Campaigns() = 0;
+  // kRunning resumes (or releases a held one), kPaused, kCancelled. Returns when it is durable.
+  [[nodiscard]] virtual Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) = 0;
+  [[nodiscard]] virtual Result<void> Pause(const PauseTarget& target) = 0;
+  [[nodiscard]] virtual Result<void> Resume(const PauseTarget& target) = 0;
+  [[nodiscard]] virtual std::vector<PauseTarget> Pauses() = 0;
+  [[nodiscard]] virtual Result<std::vector<queue::DomainBacklog>> Backlog(std::size_t most) = 0;
+  [[nodiscard]] virtual Result<std::vector<FoundJob>> Find(std::string_view address) = 0;
+  // One JSON line per recipient without a final event, as recipients.jsonl has them.
+  [[nodiscard]] virtual Result<void> ExportRemaining(std::string_view campaign,
+                                                     const std::function<bool(std::string_view line)>& write) = 0;
+  [[nodiscard]] virtual Result<void> Reload() = 0;
+  // Empty: well. Else what is wrong, for /healthz.
+  [[nodiscard]] virtual std::string Trouble() = 0;
+};
+
+}  // namespace postrider::observe

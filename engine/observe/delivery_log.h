@@ -1,0 +1,37 @@
+#pragma once
+// The delivery log: JSON lines in log.directory, one per event (fields in observe/README.md). Synced with the group
+// commit, rotated by size and age, compressed with zstd once closed. Used by the store thread alone; compression runs
+// in small steps of Compress, which its owner calls when idle. A log that cannot be written fails Sync, which stops
+// sending.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/error.h"
+#include "config/options.h"
+#include "config/time.h"
+#include "queue/event.h"
+
+namespace postrider::observe {
+
+class DeliveryLog : public queue::EventSink {
+ public:
+  // Rotates if it is time; call it now and then.
+  virtual void Rotate(Wall now) = 0;
+  // A bounded piece of work on a closed file; false: nothing is left to do.
+  virtual bool Compress() = 0;
+  [[nodiscard]] virtual std::uint64_t bytes_written() const = 0;
+};
+
+// run is the store's run number, written into each event's id. Continues the newest open file, cutting a torn last
+// line.
+[[nodiscard]] Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, std::uint64_t run,
+                                                                   Wall now);
+
+// Lines of all log files (compressed ones too), oldest first, that are about this recipient; at most `most` newest.
+[[nodiscard]] Result<std::vector<std::string>> FindInLog(const LogOptions& options, std::string_view recipient,
+                                                         std::size_t most);
+
+}  // namespace postrider::observe

@@ -1,0 +1,38 @@
+#pragma once
+// Counts events for the metrics on their way to the log: by kind and provider or site (bounded labels), and the times
+// that recipients waited. Add is called by the store thread when a batch is committed; Copy by a scrape.
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "config/histogram.h"
+#include "queue/event.h"
+
+namespace postrider::observe {
+
+struct EventCounts {
+  // (label, kind) -> events; label is a provider's name, a named site, or "other".
+  std::map<std::pair<std::string, queue::EventKind>, std::uint64_t> by_label;
+  std::array<Histogram, 2> first_attempt_seconds;  // by class: acceptance to the first attempt
+  std::array<Histogram, 2> queue_seconds;          // by class: acceptance to the final event
+};
+
+class EventTally {
+ public:
+  // named_sites: how many sites that belong to no known provider get a label of their own (MetricsOptions).
+  explicit EventTally(int named_sites) : named_sites_(named_sites) {}
+  void Add(const queue::Event& event);
+  [[nodiscard]] EventCounts Copy() const;
+
+ private:
+  const int named_sites_;
+  mutable std::mutex mutex_;
+  std::map<std::string, bool> sites_;
+  EventCounts counts_;
+};
+
+}  // namespace postrider::observe
