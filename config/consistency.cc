@@ -1,0 +1,217 @@
+#include "config/consistency.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/duration.h"
+#include "config/email_address.h"
+#include "config/schema.h"
+
+namespace postrider {
+namespace {
+
+constexpr std::string_view kDefaultPool = "default";
+constexpr seconds kFinalReplyLeast{600};  // RFC 5321 section 4.5.3.2.6
+
+class Check {
+ public:
+  Check(Options& options, const Places& places, Diagnostics& diagnostics)
+      : options_(options), places_(places), diagnostics_(diagnostics) {}
+
+  void Run() {
+    CheckHostName();
+    CheckSources();
+    CheckPools();
+    CheckRules();
+    for (std::size_t i = 0; i < options_.routes.size(); ++i) CheckRoute(i);
+    CheckLimits();
+  }
+
+ private:
+  void Report(std::string_view what, std::string message) {
+    diagnostics_.push_back({places_.Find(what), std::move(message)});
+  }
+
+  // Names of one kind of table must differ. An empty name was reported when it was read.
+  template <typename Element, typename Name>
+  void CheckUnique(const std::vector<Element>& elements, std::string_view table, std::string_view key, const Name& name,
+                   std::size_t first) {
+    for (std::size_t i = first; i < elements.size(); ++i) {
+      for (std::size_t j = first; j < i; ++j) {
+        if (name(elements[i]).empty() || name(elements[i]) != name(elements[j])) continue;
+        const Location other = places_.Find(fmt::format("{}[{}]", table, j));
+        Report(fmt::format("{}[{}].{}", table, i, key),
+               fmt::format("{} = {} is taken by the [[{}]] of line {}; give each its own", key,
+                           Quote(name(elements[i])), table, other.line));
+        break;
+      }
+    }
+  }
+
+  void CheckHostName() {
+    if (!options_.host_name.empty()) return;
+    std::array<char, 256> buffer{};
+    const bool known = gethostname(buffer.data(), buffer.size() - 1) == 0;
+    Result<std::string> name = ParseDomain(known ? buffer.data() : "");
+    if (name) {
+      options_.host_name = *std::move(name);
+    } else {
+      Report("host_name", "the system's own name is not a domain name; set host_name = \"mail.example.org\"");
+    }
+  }
+
+  void CheckSources() {
+    if (options_.sources.empty()) {
+      Report("source", "expected at least one [[source]] with an address to send from, found none");
+    }
+    CheckUnique(
+        options_.sources, "source", "name", [](const SourceOptions& source) { return std::string_view(source.name); },
+        0);
+    for (std::size_t i = 0; i < options_.sources.size(); ++i) {
+      if (options_.sources[i].ipv4 || options_.sources[i].ipv6) continue;
+      Report(fmt::format("source[{}]", i), "a [[source]] needs ipv4 or ipv6, the local address to send from");
+    }
+  }
+
+  void CheckPools() {
+    std::vector<std::string_view> names;
+    for (const SourceOptions& source : options_.sources) names.push_back(source.name);
+    CheckUnique(
+        options_.pools, "pool", "name", [](const PoolOptions& pool) { return std::string_view(pool.name); }, 0);
+    for (std::size_t i = 0; i < options_.pools.size(); ++i) {
+      const std::vector<std::string>& sources = options_.pools[i].sources;
+      for (auto source = sources.begin(); source != sources.end(); ++source) {
+        const std::string what = fmt::format("pool[{}].sources", i);
+        if (std::find(sources.begin(), source, *source) != source) {
+          Report(what, fmt::format("the source {} is named twice", Quote(*source)));
+        } else if (std::ranges::find(names, *source) == names.end()) {
+          const std::string_view nearest = NearestName(*source, names);
+          Report(what,
+                 fmt::format("no [[source]] has the name {}{}", Quote(*source),
+                             nearest.empty() ? std::string() : fmt::format("; did you mean {}?", Quote(nearest))));
+        }
+      }
+    }
+    if (std::ranges::find(options_.pools, kDefaultPool, &PoolOptions::name) == options_.pools.end()) {
+      PoolOptions& pool = options_.pools.emplace_back();
+      pool.name = kDefaultPool;
+      pool.sources.assign(names.begin(), names.end());
+    }
+  }
+
+  // rules[0] is the built-in "*"; the file's own rules follow it as rule[0], rule[1], ...
+  void CheckRules() {
+    std::vector<RuleOptions>& rules = options_.rules;
+    for (std::size_t i = 1; i < rules.size(); ++i) {
+      rules[i].line = places_.Find(fmt::format("rule[{}]", i - 1)).line;
+      for (std::size_t j = 1; j < i; ++j) {
+        if (rules[i].match.text() != rules[j].match.text()) continue;
+        Report(fmt::format("rule[{}].match", i - 1),
+               fmt::format("{} has the [[rule]] of line {} already; make them one", Quote(rules[i].match.text()),
+                           rules[j].line));
+        break;
+      }
+    }
+    const auto everything =
+        std::find_if(rules.begin() + 1, rules.end(), [](const RuleOptions& rule) { return rule.match.text() == "*"; });
+    if (everything == rules.end()) return;
+    RuleOptions& base = rules.front();
+    const auto overlay = [](auto& under, const auto& over) {
+      if (over) under = over;
+    };
+    overlay(base.connections, everything->connections);
+    overlay(base.messages_per_connection, everything->messages_per_connection);
+    overlay(base.messages_per_second, everything->messages_per_second);
+    overlay(base.idle, everything->idle);
+    overlay(base.tls, everything->tls);
+    base.line = everything->line;
+    rules.erase(everything);
+  }
+
+  void CheckRoute(std::size_t index) {
+    const RouteOptions& route = options_.routes[index];
+    const auto place = [&](std::string_view key) { return fmt::format("route[{}].{}", index, key); };
+    for (std::size_t j = 0; j < index; ++j) {
+      if (options_.routes[j].match.text() != route.match.text()) continue;
+      Report(place("match"), fmt::format("{} has the [[route]] of line {} already; make them one",
+                                         Quote(route.match.text()), places_.Find(fmt::format("route[{}]", j)).line));
+      break;
+    }
+    if (route.match.text().starts_with("mx:")) {
+      Report(place("match"), "a route says where to look for the MX, so it cannot match by MX; name domains");
+    }
+    const bool has_user = !route.auth_user.empty();
+    const bool has_secret = !route.auth_secret_file.empty();
+    if (has_user && !has_secret) Report(place("auth_user"), "auth_user needs auth_secret_file, the password's file");
+    if (has_secret && !has_user) Report(place("auth_secret_file"), "auth_secret_file needs auth_user, the login name");
+    if (has_user && route.hosts.empty()) {
+      Report(place("auth_user"), "auth_user needs hosts, so that the password goes only to hosts that you name");
+    }
+    if (has_user && route.transport == RouteOptions::Transport::kNone && !route.auth_without_tls) {
+      Report(place("transport"),
+             "AUTH over transport = \"none\" sends the password unencrypted; use \"starttls\" or \"implicit\", or say "
+             "auth_without_tls = true");
+    }
+    const bool has_ipv6_source =
+        std::ranges::any_of(options_.sources, [](const SourceOptions& source) { return source.ipv6.has_value(); });
+    if (route.use_ipv6 && !has_ipv6_source) {
+      Report(place("use_ipv6"), "use_ipv6 needs a [[source]] with ipv6, the local address to connect from");
+    }
+  }
+
+  void CheckLimits() {
+    if (options_.timeouts.final_reply < kFinalReplyLeast && !options_.allow_short_timeouts) {
+      Report(
+          "timeouts.final_reply",
+          fmt::format("expected at least \"10min\" (RFC 5321 section 4.5.3.2.6), found {}: who hangs up earlier sends "
+                      "the same mail twice; a test may say allow_short_timeouts = true at the top",
+                      Quote(FormatDuration(options_.timeouts.final_reply))));
+    }
+    if (options_.timeouts.connect_round < options_.timeouts.connect) {
+      Report("timeouts.connect_round", "connect_round is for several addresses and must not be less than connect");
+    }
+    if (options_.dns.cache_max_ttl < options_.dns.cache_min_ttl) {
+      Report("dns.cache_max_ttl", "cache_max_ttl must not be less than cache_min_ttl");
+    }
+    if (options_.disk.stop_sending_below >= options_.disk.stop_intake_below && options_.disk.stop_sending_below > 0) {
+      Report("disk.stop_sending_below",
+             "stop_sending_below must be less than stop_intake_below, or sending could not make room");
+    }
+    if (!options_.admin.listen.ip.IsLoopback() && !options_.admin.allow_remote) {
+      Report(
+          "admin.listen",
+          "the admin pages ask nobody for a password and listen on loopback (127.0.0.1) only; say allow_remote = true "
+          "to change that");
+    }
+  }
+
+  Options& options_;
+  const Places& places_;
+  Diagnostics& diagnostics_;
+};
+
+}  // namespace
+
+void Places::Remember(std::string_view what, int line, int column) {
+  places_.insert_or_assign(std::string(what), Location{file_, line, column});
+}
+
+Location Places::Find(std::string_view what) const {
+  while (!what.empty()) {
+    if (const auto found = places_.find(what); found != places_.end()) return found->second;
+    const std::size_t dot = what.rfind('.');
+    what = dot == what.npos ? std::string_view() : what.substr(0, dot);
+  }
+  return {file_, 0, 0};
+}
+
+void CompleteOptions(Options& options, const Places& places, Diagnostics& diagnostics) {
+  Check(options, places, diagnostics).Run();
+}
+
+}  // namespace postrider

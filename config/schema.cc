@@ -1,0 +1,456 @@
+#include "config/schema.h"
+
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <utility>
+
+namespace postrider {
+namespace {
+
+constexpr std::uint64_t kKiB = 1ull << 10;
+constexpr std::uint64_t kMiB = 1ull << 20;
+constexpr std::uint64_t kGiB = 1ull << 30;
+constexpr auto kDay = hours(24);
+
+template <typename Struct, typename Member, typename Kind>
+OptionSchema Option(Member Struct::*member, std::string_view key, Kind kind, std::string_view help,
+                    Presence presence = Presence::kOptional, std::string_view sample = {}) {
+  OptionSchema option;
+  option.key = key;
+  option.about = kind.About();
+  option.help = help;
+  option.presence = presence;
+  option.sample = sample;
+  option.read = [member, kind](void* target, const FileValue& value) {
+    return ReadMember(kind, value, static_cast<Struct*>(target)->*member);
+  };
+  option.show = [member, kind](const void* target) {
+    return ShowMember(kind, static_cast<const Struct*>(target)->*member);
+  };
+  if constexpr (std::is_same_v<Kind, PathKind>) {
+    option.rebase = [member](void* target, const std::filesystem::path& base) {
+      std::filesystem::path& path = static_cast<Struct*>(target)->*member;
+      if (path.is_relative()) path = (base / path).lexically_normal();
+    };
+  }
+  return option;
+}
+
+template <typename Struct>
+TableSchema Table(Struct Options::*member, std::string_view name, std::string_view help,
+                  std::vector<OptionSchema> options) {
+  TableSchema table{.name = name, .help = help, .options = std::move(options), .target = {}, .example = {}};
+  table.target = [member](Options& all) -> void* { return &(all.*member); };
+  table.example = [member](const Options& all) -> const void* { return &(all.*member); };
+  return table;
+}
+
+template <typename Element>
+TableSchema ArrayTable(std::vector<Element> Options::*member, std::string_view name, bool shown, std::string_view help,
+                       std::vector<OptionSchema> options) {
+  TableSchema table{.name = name,
+                    .is_array = true,
+                    .shown = shown,
+                    .help = help,
+                    .options = std::move(options),
+                    .target = {},
+                    .example = {}};
+  table.target = [member](Options& all) -> void* { return &(all.*member).emplace_back(); };
+  table.example = [member](const Options& all) -> const void* {
+    static const Element unset{};
+    return (all.*member).empty() ? &unset : &(all.*member).front();
+  };
+  return table;
+}
+
+TableSchema TopLevel() {
+  TableSchema table;
+  table.target = [](Options& all) -> void* { return &all; };
+  table.example = [](const Options& all) -> const void* { return &all; };
+  table.options = {
+      Option(&Options::host_name, "host_name", HostNameKind{.literal_allowed = false},
+             "This host's name, for Message-ID and the admin pages. Without it the system's own name is taken.",
+             Presence::kOptional, "\"mail.example.org\""),
+      Option(&Options::allow_short_timeouts, "allow_short_timeouts", BooleanKind(),
+             "Lets timeouts.final_reply be less than 10min. For tests alone: to give up earlier doubles mail, because "
+             "the receiver may have accepted the message whose reply was not awaited."),
+  };
+  return table;
+}
+
+TableSchema SourceTable() {
+  return ArrayTable(
+      &Options::sources, "source", true,
+      "An address of this host to send from, and the name it gives. At least one is needed. Receivers expect that the "
+      "name resolves to the address, and the address back to the name.",
+      {
+          Option(&SourceOptions::name, "name", NameKind(), "What pools, logs and commands call it.",
+                 Presence::kRequired, "\"main\""),
+          Option(&SourceOptions::ipv4, "ipv4", AddressKind{IpAddress::Family::kIpv4},
+                 "The IPv4 address to connect from. A source has one of each family, or one alone.", Presence::kShown,
+                 "\"192.0.2.10\""),
+          Option(
+              &SourceOptions::ipv6, "ipv6", AddressKind{IpAddress::Family::kIpv6},
+              "The IPv6 address to connect from; used by routes that say use_ipv6. Receivers judge it apart from the "
+              "IPv4 address, and more strictly.",
+              Presence::kOptional, "\"2001:db8::10\""),
+          Option(&SourceOptions::ehlo_name, "ehlo_name", HostNameKind{.literal_allowed = true}, "What it says in EHLO.",
+                 Presence::kRequired, "\"mail.example.org\""),
+      });
+}
+
+TableSchema PoolTable() {
+  return ArrayTable(&Options::pools, "pool", false,
+                    "Sources that a campaign may name together. The pool \"default\" holds every source unless it is "
+                    "given here.",
+                    {
+                        Option(&PoolOptions::name, "name", NameKind(), "What campaigns call it.", Presence::kRequired,
+                               "\"newsletter\""),
+                        Option(&PoolOptions::sources, "sources", NameListKind(), "Names of sources.",
+                               Presence::kRequired, "[\"main\"]"),
+                    });
+}
+
+TableSchema RuleTable() {
+  return ArrayTable(
+      &Options::rules, "rule", true,
+      "Limits and TLS for the mail that a pattern matches. What a rule leaves out comes from the next less specific "
+      "one; "
+      "a domain is more specific than a domain suffix, that than an MX host, that than an MX suffix, and \"*\" matches "
+      "everything. A path is one source at one provider.",
+      {
+          Option(&RuleOptions::match, "match", PatternKind(),
+                 "A domain, all domains below one, all domains whose MX host is below a name or has it, or everything.",
+                 Presence::kRequired),
+          Option(&RuleOptions::connections, "connections", IntegerKind{1, 10'000},
+                 "Open connections of one path at once. Ten suit an unknown receiver; Google and Microsoft bear five, "
+                 "Orange two."),
+          Option(&RuleOptions::messages_per_connection, "messages_per_connection", IntegerKind{1, 1'000'000},
+                 "Messages sent down a connection before it is closed and another opened; many receivers count."),
+          Option(
+              &RuleOptions::messages_per_second, "messages_per_second", RateKind{1.0 / 3600, 1'000'000},
+              "Recipients attempted by one path, as \"10/s\", \"600/min\" or \"5000/h\"; never more than one second's "
+              "worth at once. Without it there is no limit.",
+              Presence::kOptional, "\"10/s\""),
+          Option(
+              &RuleOptions::idle, "idle", DurationKind{seconds(0), hours(1)},
+              "How long a connection without work is kept. A few seconds spare a handshake when mail follows; longer "
+              "only takes the receiver's slots."),
+          Option(
+              &RuleOptions::tls, "tls",
+              ChoiceKind<TlsDemand>{{{"opportunistic", TlsDemand::kOpportunistic},
+                                     {"required", TlsDemand::kRequired},
+                                     {"verified", TlsDemand::kVerified},
+                                     {"none", TlsDemand::kNone}}},
+              "Opportunistic takes TLS where it is offered, and plaintext only after a peer broke it twice; required "
+              "holds the mail instead; verified also asks for a certificate of the MX host's name; none never asks."),
+      });
+}
+
+TableSchema RouteTable() {
+  using Transport = RouteOptions::Transport;
+  using Mechanism = RouteOptions::AuthMechanism;
+  return ArrayTable(
+      &Options::routes, "route", false,
+      "Where the mail of a pattern goes. Without a matching route: to the domain's MX hosts on port 25 with STARTTLS.",
+      {
+          Option(&RouteOptions::match, "match", PatternKind(),
+                 "A domain, all domains below one, or everything; an MX pattern cannot say where to look for the MX.",
+                 Presence::kRequired, "\"*.example.net\""),
+          Option(&RouteOptions::hosts, "hosts", HostListKind(),
+                 "Hosts to try in this order instead of the domain's MX hosts; the port may stand behind a colon.",
+                 Presence::kShown, "[\"smtp.example.net:587\"]"),
+          Option(&RouteOptions::port, "port", IntegerKind{1, 65'535}, "Port of hosts that name none."),
+          Option(
+              &RouteOptions::transport, "transport",
+              ChoiceKind<Transport>{
+                  {{"starttls", Transport::kStartTls}, {"implicit", Transport::kImplicit}, {"none", Transport::kNone}}},
+              "STARTTLS as the rules demand, TLS from the first byte as on port 465, or never TLS."),
+          Option(&RouteOptions::auth_user, "auth_user", TextKind(),
+                 "Log in with this name. Needs hosts, so that the password goes to nobody else.", Presence::kOptional,
+                 "\"mailer\""),
+          Option(&RouteOptions::auth_secret_file, "auth_secret_file", PathKind(),
+                 "File whose first line is the password; kept apart so that this file can be shown to others.",
+                 Presence::kOptional, "\"relay.secret\""),
+          Option(&RouteOptions::auth_mechanism, "auth_mechanism",
+                 ChoiceKind<Mechanism>{{{"plain", Mechanism::kPlain}, {"login", Mechanism::kLogin}}},
+                 "SASL mechanism; login is for old servers that offer nothing else."),
+          Option(&RouteOptions::auth_without_tls, "auth_without_tls", BooleanKind(),
+                 "Lets the password cross the network unencrypted."),
+          Option(&RouteOptions::allow_private, "allow_private", BooleanKind(),
+                 "Lets an MX or address answer point to a loopback, private or own address. Otherwise such answers are "
+                 "refused, because anybody can publish them and so reach the inside of your network."),
+          Option(&RouteOptions::use_ipv6, "use_ipv6", BooleanKind(),
+                 "Also connects to IPv6 addresses; needs a source with an IPv6 address."),
+      });
+}
+
+TableSchema RetryTable(RetryOptions Options::*member, std::string_view name, std::string_view help) {
+  return Table(
+      member, name, help,
+      {
+          Option(&RetryOptions::schedule, "schedule", DurationListKind{{seconds(1), 7 * kDay}},
+                 "Wait before the second, third, ... attempt; the last one repeats. Each is lengthened by up to "
+                 "a fifth at random. Greylists refuse everything before 300 s."),
+          Option(&RetryOptions::expiry, "expiry", DurationKind{seconds(1), 30 * kDay},
+                 "When a recipient not delivered is given up, counted from the moment it could first be sent."),
+      });
+}
+
+TableSchema SpoolTable() {
+  return Table(
+      &Options::spool, "spool", "Where campaigns are dropped.",
+      {
+          Option(&SpoolOptions::directory, "directory", PathKind(),
+                 "Holds tmp, new, work, done and failed; all on one file system, because a rename is the submission."),
+          Option(&SpoolOptions::scan_interval, "scan_interval", DurationKind{seconds(1), hours(1)},
+                 "How often new/ is read through, for what inotify did not tell."),
+          Option(&SpoolOptions::row_bytes_max, "row_bytes_max", SizeKind{kKiB, 16 * kMiB},
+                 "Longest line of a recipients file; a longer one is rejected unread."),
+          Option(&SpoolOptions::message_bytes_max, "message_bytes_max", SizeKind{kKiB, kGiB},
+                 "Largest message.eml. Large receivers take 35 to 150 MiB; it is held in memory while parsed."),
+          Option(
+              &SpoolOptions::max_reject_share, "max_reject_share", ShareKind{0, 1},
+              "A campaign with a larger share of bad rows, and more bad rows than max_rejects_free, fails as a whole: "
+              "the list is probably not what was meant."),
+          Option(&SpoolOptions::max_rejects_free, "max_rejects_free", IntegerKind{0, 1'000'000'000},
+                 "So many bad rows are always forgiven, so that a short list does not fail for one of them."),
+          Option(&SpoolOptions::suppression_file, "suppression_file", PathKind(),
+                 "Addresses and domains never to be sent to, one a line.", Presence::kOptional, "\"suppressed.txt\""),
+          Option(&SpoolOptions::remember_names, "remember_names", DurationKind{hours(1), 3650 * kDay},
+                 "How long a campaign's name is remembered, so that handing it in again is not sending it again."),
+      });
+}
+
+TableSchema QueueTable() {
+  return Table(
+      &Options::queue, "queue", "The durable queue.",
+      {
+          Option(&QueueOptions::directory, "directory", PathKind(), "On a disk whose syncs are honest."),
+          Option(&QueueOptions::shards, "shards", IntegerKind{1, 4096},
+                 "Parts that cores share out among themselves; fixed when the queue is made, so more than cores ever."),
+          Option(&QueueOptions::write_buffer_bytes, "write_buffer_bytes", SizeKind{kMiB, 16 * kGiB},
+                 "Memory for writes not yet in table files. More means fewer, larger flushes while a list is read in."),
+          Option(&QueueOptions::block_cache_bytes, "block_cache_bytes", SizeKind{kMiB, 64 * kGiB},
+                 "Memory for reads. Jobs are read in order and once, so a small one does."),
+          Option(&QueueOptions::unsynced_outcomes_max, "unsynced_outcomes_max", IntegerKind{1, 1'000'000},
+                 "Sending pauses at so many outcomes not yet on disk. A crash may send these again, no more."),
+          Option(&QueueOptions::commit_interval, "commit_interval", DurationKind{milliseconds(0), seconds(1)},
+                 "The longest that an outcome waits for others to share its sync."),
+      });
+}
+
+TableSchema LogTable() {
+  return Table(
+      &Options::log, "log", "The delivery log: JSON lines, compressed when a file is closed.",
+      {
+          Option(&LogOptions::directory, "directory", PathKind(), "A log that cannot be written stops sending."),
+          Option(&LogOptions::rotate_bytes, "rotate_bytes", SizeKind{64 * kKiB, 1024 * kGiB},
+                 "A new file is begun at this size."),
+          Option(&LogOptions::rotate_age, "rotate_age", DurationKind{hours(1), 365 * kDay},
+                 "A new file is begun at this age."),
+      });
+}
+
+TableSchema EngineTable() {
+  return Table(
+      &Options::engine, "engine", "The cores that send; each is one thread with its own ring and connections.",
+      {
+          Option(&EngineOptions::cores, "cores", IntegerKind{0, 256},
+                 "Threads that send; 0 means the processors less one, which is left to the store and intake."),
+          Option(&EngineOptions::pin, "pin", BooleanKind(),
+                 "Ties each such thread to a processor. Helps on a machine that does nothing else."),
+          Option(&EngineOptions::active_domains, "active_domains", IntegerKind{1, 1'000'000},
+                 "Domains that a core takes work from at once; bounds memory, whatever the queue holds."),
+          Option(&EngineOptions::window_jobs, "window_jobs", IntegerKind{256, 16'777'216},
+                 "Jobs that a core reads ahead, so that it never waits for the disk; about 300 bytes each."),
+          Option(&EngineOptions::connections, "connections", IntegerKind{1, 1'000'000},
+                 "Connections of one core to all receivers. Each takes a file descriptor and, with TLS, some 40 KiB."),
+      });
+}
+
+TableSchema DnsTable() {
+  return Table(
+      &Options::dns, "dns", "Looking up MX hosts and addresses.",
+      {
+          Option(&DnsOptions::servers, "servers", NameServerListKind(),
+                 "Name servers to ask; with none given, those of /etc/resolv.conf. A caching resolver on this "
+                 "host or network is expected."),
+          Option(&DnsOptions::timeout, "timeout", DurationKind{seconds(1), minutes(1)}, "For one try of one question."),
+          Option(&DnsOptions::tries, "tries", IntegerKind{1, 10}, "Then the lookup has failed for now."),
+          Option(&DnsOptions::cache_entries, "cache_entries", IntegerKind{1000, 100'000'000},
+                 "Answers kept; about 200 bytes each."),
+          Option(&DnsOptions::cache_min_ttl, "cache_min_ttl", DurationKind{seconds(0), hours(1)},
+                 "An answer is kept at least so long; some domains publish a TTL of 0."),
+          Option(&DnsOptions::cache_max_ttl, "cache_max_ttl", DurationKind{seconds(1), 7 * kDay},
+                 "An answer is kept at most so long, so that a moved receiver is found within a day."),
+          Option(&DnsOptions::negative_ttl, "negative_ttl", DurationKind{seconds(1), hours(3)},
+                 "How long \"no such name\" is believed at most; a new domain's mail is held no longer."),
+      });
+}
+
+TableSchema TlsTable() {
+  return Table(
+      &Options::tls, "tls", "What rules demand of TLS stands in [[rule]]; this is for all of it.",
+      {
+          Option(&TlsOptions::ca_file, "ca_file", PathKind(), "Certificates that tls = \"verified\" trusts."),
+          Option(&TlsOptions::broken_memory, "broken_memory", DurationKind{hours(1), 30 * kDay},
+                 "How long mail goes in plaintext to a peer whose TLS broke twice on fresh connections."),
+          Option(&TlsOptions::worked_memory, "worked_memory", DurationKind{hours(1), 365 * kDay},
+                 "How long a peer whose TLS worked is never sent plaintext: its TLS failing is then more likely "
+                 "an attack or an outage than a lack."),
+          Option(&TlsOptions::session_cache_entries, "session_cache_entries", IntegerKind{0, 10'000'000},
+                 "Sessions kept for resumption, which saves a third to nine tenths of a handshake."),
+      });
+}
+
+TableSchema TimeoutTable() {
+  const auto within = [](seconds most) { return DurationKind{seconds(1), most}; };
+  return Table(
+      &Options::timeouts, "timeouts", "How long a receiver may take (RFC 5321 section 4.5.3.2).",
+      {
+          Option(&TimeoutOptions::connect, "connect", within(minutes(5)),
+                 "For one address. Who has not answered in 30 s rarely does later."),
+          Option(&TimeoutOptions::connect_addresses, "connect_addresses", IntegerKind{1, 32},
+                 "Addresses tried in one round; some receivers publish dozens that are down together."),
+          Option(&TimeoutOptions::connect_round, "connect_round", within(hours(1)),
+                 "For all addresses of one round together."),
+          Option(&TimeoutOptions::banner, "banner", within(minutes(10)),
+                 "For the greeting; some receivers make strangers wait half a minute."),
+          Option(&TimeoutOptions::ehlo, "ehlo", within(minutes(10)), "For the reply to EHLO or HELO."),
+          Option(&TimeoutOptions::tls, "tls", within(minutes(5)), "For the TLS handshake."),
+          Option(&TimeoutOptions::auth, "auth", within(minutes(10)), "For each reply to AUTH."),
+          Option(&TimeoutOptions::mail, "mail", within(minutes(30)),
+                 "For the replies to MAIL and RCPT; receivers look addresses up meanwhile."),
+          Option(&TimeoutOptions::data, "data", within(minutes(30)), "For the reply to DATA."),
+          Option(&TimeoutOptions::block, "block", within(minutes(30)), "For the receiver to take a block of content."),
+          Option(&TimeoutOptions::final_reply, "final_reply", within(hours(1)),
+                 "For the reply to the end of the content. Never less than 10min unless allow_short_timeouts is set: "
+                 "receivers scan the message before they answer, and who hangs up earlier sends it twice."),
+          Option(&TimeoutOptions::quit, "quit", within(minutes(1)), "For the reply to QUIT; nothing depends on it."),
+          Option(
+              &TimeoutOptions::shutdown, "shutdown", within(minutes(30)),
+              "For running conversations when the program is told to stop; what still awaits its final reply then is "
+              "unknown."),
+      });
+}
+
+TableSchema AdminTable() {
+  return Table(
+      &Options::admin, "admin", "HTTP for commands, Prometheus and health checks.",
+      {
+          Option(&AdminOptions::listen, "listen", SocketAddressKind(),
+                 "Address and port; port 0 takes any that is free."),
+          Option(&AdminOptions::allow_remote, "allow_remote", BooleanKind(),
+                 "Lets it listen beyond loopback. It asks nobody for a password: who reaches it can stop mail."),
+      });
+}
+
+TableSchema MetricsTable() {
+  return Table(&Options::metrics, "metrics", "What /metrics names.",
+               {
+                   Option(&MetricsOptions::named_sites, "named_sites", IntegerKind{0, 10'000},
+                          "Sites beyond the known providers that get a label of their own; all others count under "
+                          "\"other\", so that a long list of domains does not flood Prometheus."),
+               });
+}
+
+TableSchema DiskTable() {
+  return Table(&Options::disk, "disk", "What happens before the disk is full, as shares of it that are free.",
+               {
+                   Option(&DiskOptions::stop_intake_below, "stop_intake_below", ShareKind{0, 0.9},
+                          "No campaign is read in below this; sending goes on and makes room."),
+                   Option(&DiskOptions::stop_sending_below, "stop_sending_below", ShareKind{0, 0.9},
+                          "Sending stops below this, while outcomes can still be written. Must be less than "
+                          "stop_intake_below."),
+               });
+}
+
+TableSchema UnknownTable() {
+  return Table(&Options::unknown, "unknown",
+               "Mail sent to its last byte whose final reply never came: it may or may not have arrived.",
+               {
+                   Option(&UnknownOptions::retry_after, "retry_after", DurationKind{seconds(1), 7 * kDay},
+                          "It is sent again no sooner, unless its campaign says to report it instead. Receivers that "
+                          "accepted it can drop the repeat, which is the same byte for byte."),
+                   Option(&UnknownOptions::repeats, "repeats", IntegerKind{0, 10}, "After so many it is final."),
+               });
+}
+
+std::vector<TableSchema> MakeSchema() {
+  std::vector<TableSchema> tables;
+  tables.push_back(TopLevel());
+  tables.push_back(SourceTable());
+  tables.push_back(PoolTable());
+  tables.push_back(RuleTable());
+  tables.push_back(RouteTable());
+  tables.push_back(RetryTable(&Options::retry_bulk, "retry.bulk", "Trying again, for bulk mail."));
+  tables.push_back(
+      RetryTable(&Options::retry_transactional, "retry.transactional",
+                 "Trying again, for transactional mail: somebody waits for it, and late it is worthless."));
+  tables.push_back(SpoolTable());
+  tables.push_back(QueueTable());
+  tables.push_back(LogTable());
+  tables.push_back(EngineTable());
+  tables.push_back(DnsTable());
+  tables.push_back(TlsTable());
+  tables.push_back(TimeoutTable());
+  tables.push_back(AdminTable());
+  tables.push_back(MetricsTable());
+  tables.push_back(DiskTable());
+  tables.push_back(UnknownTable());
+  return tables;
+}
+
+// Edits that turn one name into the other: insert, delete, replace, swap neighbours.
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> before_last(b.size() + 1), last(b.size() + 1), row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) last[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      row[j] = std::min({row[j - 1] + 1, last[j] + 1, last[j - 1] + (a[i - 1] == b[j - 1] ? 0u : 1u)});
+      const bool swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+      if (swapped) row[j] = std::min(row[j], before_last[j - 2] + 1);
+    }
+    before_last.swap(last);
+    last.swap(row);
+  }
+  return last[b.size()];
+}
+
+}  // namespace
+
+const OptionSchema* TableSchema::Find(std::string_view key) const {
+  const auto found = std::ranges::find(options, key, &OptionSchema::key);
+  return found == options.end() ? nullptr : &*found;
+}
+
+std::span<const TableSchema> Schema() {
+  static const std::vector<TableSchema> schema = MakeSchema();
+  return schema;
+}
+
+const TableSchema* FindTable(std::string_view name) {
+  const auto found = std::ranges::find(Schema(), name, &TableSchema::name);
+  return found == Schema().end() ? nullptr : &*found;
+}
+
+std::string_view NearestName(std::string_view name, std::span<const std::string_view> known) {
+  constexpr std::size_t kNameMax = 64;  // no option's name is near half as long
+  if (name.size() > kNameMax) return {};
+  std::string_view nearest;
+  std::size_t least = std::numeric_limits<std::size_t>::max();
+  for (std::string_view candidate : known) {
+    const std::size_t distance = EditDistance(name, candidate);
+    // More than a third of it wrong is another word.
+    if (distance < least && distance * 3 <= std::max(name.size(), candidate.size())) {
+      nearest = candidate;
+      least = distance;
+    }
+  }
+  return nearest;
+}
+
+}  // namespace postrider
