@@ -32,8 +32,9 @@ std::optional<EnhancedCode> ParseEnhancedCode(std::string_view text) {
   if (!subject || text.empty() || text[0] != '.') return std::nullopt;
   text.remove_prefix(1);
   const std::optional<std::uint16_t> detail = TakeNumber(text);
-  // What follows must end it: "5.7.1.33" is part of an address, not a code.
-  if (!detail || (!text.empty() && text[0] != ' ' && text[0] != '\t' && text[0] != '\n')) return std::nullopt;
+  // What follows must end it: "5.7.1.33" is part of an address, not a code. Some servers set a comma or colon there.
+  constexpr std::string_view kEnds = " \t\n,:;";
+  if (!detail || (!text.empty() && kEnds.find(text[0]) == kEnds.npos)) return std::nullopt;
   code.subject = *subject;
   code.detail = *detail;
   return code;

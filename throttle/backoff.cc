@@ -1,0 +1,24 @@
+#include "throttle/backoff.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "throttle/jitter.h"
+
+namespace postrider {
+
+void Backoff::Fail(Monotonic now, std::uint64_t random) {
+  if (Blocked(now)) return;
+  std::chrono::milliseconds wait = first_;
+  for (int i = 0; i < failures_ && wait < longest_; ++i) wait *= 2;
+  wait = std::min(wait, longest_);
+  if (failures_ < std::numeric_limits<int>::max()) ++failures_;
+  until_ = now + Lengthen(wait, random);
+}
+
+void Backoff::Succeed() {
+  failures_ = 0;
+  until_ = Monotonic::min();
+}
+
+}  // namespace postrider

@@ -1,0 +1,68 @@
+#include "throttle/path_limits.h"
+
+#include <algorithm>
+
+#include "config/check.h"
+
+namespace postrider {
+
+std::string_view ToString(Limit limit) {
+  switch (limit) {
+    case Limit::kNone:
+      return "none";
+    case Limit::kBackoff:
+      return "backoff";
+    case Limit::kMessageRate:
+      return "message-rate";
+    case Limit::kConnections:
+      return "connections";
+  }
+  return "none";
+}
+
+PathLimits::PathLimits(Monotonic now, const EffectiveRule& rule, Backoff backoff) : backoff_(backoff) {
+  SetRule(now, rule);
+}
+
+void PathLimits::SetRule(Monotonic now, const EffectiveRule& rule) {
+  rule_ = rule;
+  // A burst of one second's worth: an hour's allowance is never sent in its first second.
+  if (rule.messages_per_second) {
+    rate_.SetRate(now, *rule.messages_per_second, std::max(1.0, *rule.messages_per_second));
+  }
+}
+
+Admission PathLimits::AskMessage(Monotonic now) const {
+  Admission answer{now, Limit::kNone};
+  if (rule_.messages_per_second) {
+    const Monotonic earliest = rate_.Earliest(now);
+    if (earliest > now) answer = {earliest, Limit::kMessageRate};
+  }
+  if (backoff_.Blocked(now) && backoff_.until() > answer.not_before) answer = {backoff_.until(), Limit::kBackoff};
+  return answer;
+}
+
+Admission PathLimits::AdmitMessage(Monotonic now) {
+  const Admission answer = AskMessage(now);
+  if (answer.Go() && rule_.messages_per_second) rate_.Take(now);
+  return answer;
+}
+
+void PathLimits::ReturnMessage(Monotonic now) {
+  if (rule_.messages_per_second) rate_.Return(now);
+}
+
+Admission PathLimits::AskConnect(Monotonic now) const {
+  if (connections_ >= rule_.connections) return {Monotonic::max(), Limit::kConnections};
+  if (backoff_.Blocked(now)) return {backoff_.until(), Limit::kBackoff};
+  return {now, Limit::kNone};
+}
+
+void PathLimits::Connected() { ++connections_; }
+
+void PathLimits::Disconnected() {
+  CHECK(connections_ > 0);
+  --connections_;
+}
+
+}  // namespace postrider
