@@ -1,7 +1,9 @@
 #pragma once
 // The event loop of one core: an io_uring with its provided receive buffers, a timer wheel, and the descriptor that
 // other threads wake it with. Owned by engine/ (one per core thread) and by the sink. Single-threaded but for its
-// Waker. Needs Linux 6.1: single issuer, deferred task run, multishot receive and accept; probed in Create.
+// Waker. One thread may make it (and its first listeners) and another, started later, run it. Sockets, listeners and
+// watches must be destroyed before it, by the thread that runs it or after that thread has ended. Needs Linux 6.1:
+// single issuer, deferred task run, multishot receive and accept; probed in MakeLoop.
 
 #include <chrono>
 #include <cstdint>
@@ -28,6 +30,7 @@ struct LoopCounts {
   std::uint64_t bytes_sent = 0;
   std::uint64_t bytes_received = 0;
   std::uint64_t receive_buffers_exhausted = 0;
+  std::uint64_t in_flight = 0;  // operations the kernel holds now; one of them is the waker's
 };
 
 class Loop {

@@ -15,7 +15,10 @@
 
 namespace postrider::io {
 
-// Ends the wait of one thread. Wake is cheap when that thread is not waiting.
+// Ends the wait of one thread, now or the next one: a Wake that comes while its thread runs is remembered, and the next
+// wait ends at once. So no wake is lost between a last look at the mailboxes and the wait, and the consumer's loop is
+// simply "empty all mailboxes, then wait": a Wake never falls between the two. Wake is cheap (one atomic exchange, no
+// system call) while that thread does not wait, or has been woken already.
 class Waker {
  public:
   Waker();
@@ -25,15 +28,21 @@ class Waker {
 
   void Wake();  // any thread
 
-  // The consumer's side. PrepareWait announces the wait: look at all mailboxes once more after it, before waiting.
-  void PrepareWait() { waiting_.store(true, std::memory_order_seq_cst); }
-  void FinishWait();  // after the wait, or instead of it; drains the eventfd
-  // For threads without a ring: PrepareWait must have been called.
+  // The consumer's side, for threads without a ring (Loop::RunOnce does the same for those with one): waits for a Wake
+  // since the last wait ended, at most so long. All mailboxes must be looked at after each Wait.
   void Wait(std::chrono::nanoseconds at_most);
+
+  // The parts of a wait, for those who wait on descriptor() along with other things. PrepareWait announces it; false
+  // means: woken already, do not wait. FinishWait ends it in any case; a Wake after it counts for the next wait.
+  // descriptor() becomes readable (an eventfd: read 8 bytes) by a Wake between the two; it may become so a moment late,
+  // which costs one wait that ends too early.
+  bool PrepareWait();
+  void FinishWait();
   [[nodiscard]] int descriptor() const { return descriptor_; }
 
  private:
-  std::atomic<bool> waiting_{false};
+  enum class State : std::uint32_t { kRunning, kWaiting, kWoken };
+  std::atomic<State> state_{State::kRunning};
   int descriptor_ = -1;
 };
 
