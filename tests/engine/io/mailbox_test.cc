@@ -117,7 +117,6 @@ TEST(Mailbox, CarriesMessagesBetweenTwoLoops) {
       if (done < kMessages) (*there)->RunOnce(kForever);
     }
     back.Wake();
-    there->reset();
   });
   std::uint64_t next = 0;
   std::uint64_t answered = 0;

@@ -220,6 +220,8 @@ TEST_F(LoopTest, ConnectsFromTheLocalAddressAsked) {
 
 // With no descriptor left, Connect reports it and a listener takes up its work again once there are some.
 TEST_F(PairTest, SurvivesTheLackOfDescriptors) {
+  Connect();  // UBSan needs descriptors when it meets a class for the first time
+  RunUntilQuiet();
   int accepted = 0;
   Recorder server;
   std::unique_ptr<AcceptedSocket> kept;
