@@ -73,8 +73,9 @@ class Check {
         options_.sources, "source", "name", [](const SourceOptions& source) { return std::string_view(source.name); },
         0);
     for (std::size_t i = 0; i < options_.sources.size(); ++i) {
-      if (options_.sources[i].ipv4 || options_.sources[i].ipv6) continue;
-      Report(fmt::format("source[{}]", i), "a [[source]] needs ipv4 or ipv6, the local address to send from");
+      const std::string place = fmt::format("source[{}]", i);
+      if (places_.Has(place + ".ipv4") || places_.Has(place + ".ipv6")) continue;
+      Report(place, "a [[source]] needs ipv4 or ipv6, the local address to send from");
     }
   }
 
@@ -142,11 +143,8 @@ class Check {
                                          Quote(route.match.text()), places_.Find(fmt::format("route[{}]", j)).line));
       break;
     }
-    if (route.match.text().starts_with("mx:")) {
-      Report(place("match"), "a route says where to look for the MX, so it cannot match by MX; name domains");
-    }
-    const bool has_user = !route.auth_user.empty();
-    const bool has_secret = !route.auth_secret_file.empty();
+    const bool has_user = places_.Has(place("auth_user"));
+    const bool has_secret = places_.Has(place("auth_secret_file"));
     if (has_user && !has_secret) Report(place("auth_user"), "auth_user needs auth_secret_file, the password's file");
     if (has_secret && !has_user) Report(place("auth_secret_file"), "auth_secret_file needs auth_user, the login name");
     if (has_user && route.hosts.empty()) {

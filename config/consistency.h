@@ -18,6 +18,8 @@ class Places {
   explicit Places(std::string file) : file_(std::move(file)) {}
 
   void Remember(std::string_view what, int line, int column);
+  // The file says it, be it well or badly; what was said badly has been reported.
+  [[nodiscard]] bool Has(std::string_view what) const { return places_.contains(what); }
   // The nearest known: the option, else its table, else the file as a whole.
   [[nodiscard]] Location Find(std::string_view what) const;
 

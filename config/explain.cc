@@ -47,7 +47,8 @@ std::string About(const OptionSchema& option) {
 }
 
 void AppendOption(std::string& out, const TableSchema& table, const OptionSchema& option, const void* values) {
-  AppendComment(out, std::string(option.help) + " " + About(option));
+  AppendComment(out, option.help);
+  AppendComment(out, About(option));
   // In an array of tables nothing is there yet to show but samples.
   const bool sampled = !option.sample.empty();
   const std::string value = sampled ? std::string(option.sample) : option.show(values);

@@ -15,11 +15,11 @@ struct Histogram {
   std::array<std::uint64_t, kBounds.size() + 1> counts{};  // not cumulative; the last is beyond all bounds
   double sum = 0;
 
-  void Observe(double seconds) {
+  void Observe(double elapsed_seconds) {
     std::size_t bucket = 0;
-    while (bucket < kBounds.size() && seconds > kBounds[bucket]) ++bucket;
+    while (bucket < kBounds.size() && elapsed_seconds > kBounds[bucket]) ++bucket;
     ++counts[bucket];
-    sum += seconds;
+    sum += elapsed_seconds;
   }
   void Add(const Histogram& other) {
     for (std::size_t i = 0; i < counts.size(); ++i) counts[i] += other.counts[i];

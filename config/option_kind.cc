@@ -337,12 +337,13 @@ std::string HostListKind::Show(const std::vector<RouteOptions::Host>& member) co
 }
 
 std::string PatternKind::About() const {
-  return "\"example.org\", \"*.example.org\", \"mx:.google.com\", \"mx:mx1.example.org\" or \"*\"";
+  return mx_allowed ? "\"example.org\", \"*.example.org\", \"mx:.google.com\", \"mx:mx1.example.org\" or \"*\""
+                    : "\"example.org\", \"*.example.org\" or \"*\"";
 }
 
 Problem PatternKind::Read(const FileValue& value, DomainPattern& member) const {
   const auto* text = std::get_if<std::string>(&value);
-  if (text == nullptr) return Expected(About(), value);
+  if (text == nullptr || (!mx_allowed && text->starts_with("mx:"))) return Expected(About(), value);
   Result<DomainPattern> pattern = DomainPattern::Parse(*text);
   if (!pattern) return pattern.error().message;
   member = *std::move(pattern);

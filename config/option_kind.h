@@ -175,6 +175,8 @@ struct HostListKind {
 };
 
 struct PatternKind {
+  bool mx_allowed;  // "mx:..." makes sense once the MX is known
+
   [[nodiscard]] std::string About() const;
   Problem Read(const FileValue& value, DomainPattern& member) const;
   [[nodiscard]] std::string Show(const DomainPattern& member) const { return Quote(member.text()); }

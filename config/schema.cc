@@ -120,7 +120,7 @@ TableSchema RuleTable() {
       "a domain is more specific than a domain suffix, that than an MX host, that than an MX suffix, and \"*\" matches "
       "everything. A path is one source at one provider.",
       {
-          Option(&RuleOptions::match, "match", PatternKind(),
+          Option(&RuleOptions::match, "match", PatternKind{.mx_allowed = true},
                  "A domain, all domains below one, all domains whose MX host is below a name or has it, or everything.",
                  Presence::kRequired),
           Option(&RuleOptions::connections, "connections", IntegerKind{1, 10'000},
@@ -155,8 +155,9 @@ TableSchema RouteTable() {
       &Options::routes, "route", false,
       "Where the mail of a pattern goes. Without a matching route: to the domain's MX hosts on port 25 with STARTTLS.",
       {
-          Option(&RouteOptions::match, "match", PatternKind(),
-                 "A domain, all domains below one, or everything; an MX pattern cannot say where to look for the MX.",
+          Option(&RouteOptions::match, "match", PatternKind{.mx_allowed = false},
+                 "A domain, all domains below one, or everything. Not an MX pattern: a route comes before the MX is "
+                 "known.",
                  Presence::kRequired, "\"*.example.net\""),
           Option(&RouteOptions::hosts, "hosts", HostListKind(),
                  "Hosts to try in this order instead of the domain's MX hosts; the port may stand behind a colon.",

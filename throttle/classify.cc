@@ -63,6 +63,8 @@ Verdict AddressOrMailbox(EnhancedCode code, std::string_view text) {
   if (rate || Contains(text, "receivingrate") || Contains(text, "receiving mail at a rate")) {
     return Defer(Category::kThrottled, Scope::kRecipient);
   }
+  // x.1.0 and x.2.0 say nothing closer, and some servers put DMARC and refused senders there.
+  if (code.detail == 0 && SpeaksAboutUs(text)) return Defer(Category::kPolicyRelated, Scope::kPath);
   if (code.subject == 1) {
     switch (code.detail) {
       case 1:

@@ -1,0 +1,208 @@
+#include "throttle/gcra.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+#include <vector>
+
+namespace postrider {
+namespace {
+
+using namespace std::chrono_literals;
+
+const Monotonic kStart{std::chrono::hours(1000)};
+
+double Seconds(Monotonic::duration duration) { return std::chrono::duration<double>(duration).count(); }
+
+TEST(Gcra, BurstGoesAtOnceAndThenTheRatePaces) {
+  Gcra gcra(10, 3);
+  Monotonic now = kStart;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(gcra.Earliest(now), now);
+    gcra.Take(now);
+  }
+  EXPECT_EQ(gcra.Earliest(now), now + 100ms);
+  now += 100ms;
+  EXPECT_EQ(gcra.Earliest(now), now);
+  gcra.Take(now);
+  EXPECT_EQ(gcra.Earliest(now), now + 100ms);
+}
+
+TEST(Gcra, ARestSavesUpNoMoreThanTheBurst) {
+  Gcra gcra(10, 2);
+  gcra.Take(kStart);
+  const Monotonic later = kStart + 24h;
+  gcra.Take(later);
+  gcra.Take(later);
+  EXPECT_EQ(gcra.Earliest(later), later + 100ms);
+}
+
+TEST(Gcra, AnHoursAllowanceIsNotSentInItsFirstSecond) {
+  Gcra gcra(3600.0 / 3600, 1);
+  Monotonic now = kStart;
+  int sent = 0;
+  while (gcra.Earliest(now) < kStart + 1s) {
+    now = gcra.Earliest(now);
+    gcra.Take(now);
+    ++sent;
+  }
+  EXPECT_EQ(sent, 1);
+}
+
+TEST(Gcra, KeepsItsHistoryWhenTheRateChanges) {
+  Gcra gcra(10, 10);
+  for (int i = 0; i < 10; ++i) gcra.Take(kStart);
+  // Nothing is given back by a new rate, and what is owed is paid at the new one.
+  gcra.SetRate(kStart, 1, 1);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart + 10s);
+  gcra.SetRate(kStart + 5s, 5, 1);
+  EXPECT_EQ(gcra.Earliest(kStart + 5s), kStart + 6s);
+  // A larger burst frees what the smaller one held back.
+  gcra.SetRate(kStart + 5s, 5, 6);
+  EXPECT_EQ(gcra.Earliest(kStart + 5s), kStart + 5s);
+}
+
+TEST(Gcra, ARateOfZeroNeverGoesAndAVerySlowOneDoesNotOverflow) {
+  EXPECT_EQ(Gcra().Earliest(kStart), Monotonic::max());
+  Gcra stopped(0, 5);
+  EXPECT_EQ(stopped.Earliest(kStart), Monotonic::max());
+  Gcra slow(1e-300, 1);
+  slow.Take(kStart);
+  EXPECT_GT(slow.Earliest(kStart), kStart + 24h);
+}
+
+TEST(Gcra, AReturnedPermitIsFreeAgain) {
+  Gcra gcra(1, 1);
+  gcra.Take(kStart);
+  EXPECT_GT(gcra.Earliest(kStart), kStart);
+  gcra.Return(kStart);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart);
+  // But never makes more than the burst.
+  gcra.Return(kStart);
+  gcra.Return(kStart);
+  gcra.Take(kStart);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart + 1s);
+}
+
+TEST(Gcra, TimeThatRunsBackGivesNothing) {
+  Gcra gcra(1, 1);
+  gcra.Take(kStart);
+  gcra.Take(kStart - 10s);
+  EXPECT_EQ(gcra.Earliest(kStart - 10s), kStart + 2s);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart + 2s);
+}
+
+// Rates that change at random moments, and a sender that always takes what it may, waking late or early at random.
+struct History {
+  struct Change {
+    Monotonic at;
+    double rate;
+    double burst;
+  };
+  std::vector<Change> changes;
+  std::vector<Monotonic> sent;
+  Monotonic end;
+
+  // What the rates allow from the span's start to its end, the bursts aside.
+  [[nodiscard]] double Allowed(Monotonic from, Monotonic to) const {
+    double allowed = 0;
+    for (std::size_t i = 0; i < changes.size(); ++i) {
+      const Monotonic begin = std::max(from, changes[i].at);
+      const Monotonic until = std::min(to, i + 1 < changes.size() ? changes[i + 1].at : to);
+      if (until > begin) allowed += Seconds(until - begin) * changes[i].rate;
+    }
+    return allowed;
+  }
+  [[nodiscard]] double LargestBurst() const { return std::ranges::max(changes, {}, &Change::burst).burst; }
+};
+
+History RandomRun(std::mt19937_64& random, int changes, bool wakes_late) {
+  std::uniform_real_distribution<double> exponent(-1, 4);
+  History run;
+  Gcra gcra;
+  Monotonic now = kStart;
+  for (int i = 0; i < changes; ++i) {
+    const double rate = std::pow(10.0, exponent(random));
+    const double burst = std::max(1.0, rate * std::uniform_real_distribution<double>(0, 1)(random));
+    gcra.SetRate(now, rate, burst);
+    run.changes.push_back({now, rate, burst});
+    // Long enough for some 300 at this rate.
+    const Monotonic until = now + std::chrono::nanoseconds(static_cast<std::int64_t>(300 / rate * 1e9));
+    while (true) {
+      const Monotonic earliest = gcra.Earliest(now);
+      EXPECT_GE(earliest, now);
+      if (earliest >= until) break;
+      now = earliest;
+      if (wakes_late && random() % 4 == 0) now += std::chrono::nanoseconds(random() % 3'000'000);
+      if (now >= until) break;
+      EXPECT_EQ(gcra.Earliest(now), now);
+      if (random() % 16 == 0) {
+        // A permit that could not go.
+        gcra.Take(now);
+        gcra.Return(now);
+      }
+      gcra.Take(now);
+      run.sent.push_back(now);
+    }
+    now = until;
+  }
+  run.end = now;
+  return run;
+}
+
+TEST(Gcra, NoSpanHoldsMoreThanItsRatesAndOneBurst) {
+  std::mt19937_64 random(20261123);
+  for (int round = 0; round < 40; ++round) {
+    const History run = RandomRun(random, 1 + static_cast<int>(random() % 5), round % 2 == 0);
+    ASSERT_GT(run.sent.size(), 100u);
+    const double burst = run.LargestBurst();
+    for (std::size_t i = 0; i < run.sent.size(); ++i) {
+      for (std::size_t j = i; j < run.sent.size(); j += 1 + (j - i) / 8) {
+        const auto count = static_cast<double>(j - i + 1);
+        ASSERT_LE(count, run.Allowed(run.sent[i], run.sent[j]) + burst + 1e-6) << "round " << round;
+      }
+    }
+  }
+}
+
+TEST(Gcra, AllowedRateIsUsedToNearlyAll) {
+  std::mt19937_64 random(7);
+  for (int round = 0; round < 60; ++round) {
+    const History run = RandomRun(random, 1, false);
+    const double allowed = run.Allowed(kStart, run.end);
+    EXPECT_GE(static_cast<double>(run.sent.size()), 0.97 * allowed) << run.changes[0].rate;
+  }
+}
+
+TEST(Gcra, WakingLateCostsNothingWhileTheBurstCoversIt) {
+  Gcra gcra(1000, 1000);
+  std::mt19937_64 random(3);
+  Monotonic now = kStart;
+  int sent = 0;
+  while (now < kStart + 60s) {
+    // A timer that is up to 5 ms late: five messages' worth.
+    now = gcra.Earliest(now) + std::chrono::nanoseconds(random() % 5'000'000);
+    while (gcra.Earliest(now) == now) {
+      gcra.Take(now);
+      ++sent;
+    }
+  }
+  EXPECT_GE(sent, 0.97 * 60'000);
+  EXPECT_LE(sent, 61'006);
+}
+
+TEST(Gcra, StaysExactOverAMonth) {
+  Gcra gcra(1.0 / 3, 1);
+  Monotonic now = kStart;
+  for (int i = 0; i < 1'000'000; ++i) {
+    now = gcra.Earliest(now);
+    gcra.Take(now);
+  }
+  const double elapsed = Seconds(now - kStart);
+  EXPECT_NEAR(elapsed, 3 * 999'999.0, 0.01);
+}
+
+}  // namespace
+}  // namespace postrider
