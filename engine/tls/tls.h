@@ -3,6 +3,7 @@
 // simulation; a TlsStream belongs to one connection. Nothing here touches a socket or a clock. Single-threaded: one Tls
 // per core, with its own session cache.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -30,12 +31,13 @@ class TlsStream {
  public:
   virtual ~TlsStream() = default;
 
-  // Takes what the network brought. Decrypted bytes are appended to plain, what must go out (handshake, alerts) to
-  // wire. plain grows by at most the size of ciphertext.
+  // Takes what the network brought, all of it. Decrypted bytes are appended to plain, what must go out (handshake,
+  // alerts) to wire. plain grows by at most the size of ciphertext and one record (16 KB) begun earlier. Once closed or
+  // failed, ciphertext is ignored.
   virtual TlsState Receive(std::span<const std::byte> ciphertext, std::string& plain, std::string& wire) = 0;
-  // Encrypts plain, appending to wire. State must be kOpen.
+  // Encrypts plain, appending to wire, however much it is. Does nothing unless the state is kOpen.
   virtual void Send(std::span<const std::byte> plain, std::string& wire) = 0;
-  // close_notify, appended to wire.
+  // close_notify, appended to wire, once; in the middle of a handshake there is none to send. State becomes kClosed.
   virtual void Close(std::string& wire) = 0;
 
   [[nodiscard]] virtual TlsState state() const = 0;
@@ -45,11 +47,12 @@ class TlsStream {
 };
 
 struct ClientSettings {
-  std::string_view host;         // for SNI (not sent for address literals) and, if verify, the name to check
-  std::string_view session_key;  // sessions are resumed only among equal keys: site host, port, source, policy
-  bool verify = false;           // fail unless the certificate is valid for host
+  std::string_view host{};         // for SNI (not sent for address literals) and, if verify, the name to check
+  std::string_view session_key{};  // sessions are resumed only among equal keys: site host, port, source, policy
+  bool verify = false;             // fail unless the certificate is valid for host
 };
 
+// Outlives its streams.
 class Tls {
  public:
   virtual ~Tls() = default;
@@ -57,7 +60,8 @@ class Tls {
   [[nodiscard]] virtual std::unique_ptr<TlsStream> Connect(const ClientSettings& settings, std::string& wire) = 0;
 };
 
-// Fails if ca_file is named but cannot be read.
+// Fails if ca_file is named but cannot be read. The default ca_file may be absent: then only connections that ask for
+// verification fail, each saying so.
 [[nodiscard]] Result<std::unique_ptr<Tls>> MakeTls(const TlsOptions& options);
 
 // The accepting side, for the sink and tests.
@@ -69,10 +73,12 @@ class TlsServer {
 };
 
 struct ServerSettings {
-  std::filesystem::path certificate_file;  // PEM chain and key; empty: made on the spot, self-signed, for host_names
-  std::filesystem::path key_file;
-  std::vector<std::string> host_names;  // names (and address texts) in a self-made certificate
-  bool tickets = true;                  // offer resumption
+  std::filesystem::path certificate_file{};  // PEM chain and key; empty: made on the spot, self-signed, for host_names
+  std::filesystem::path key_file{};
+  std::vector<std::string> host_names{};  // names (and address texts) in a self-made certificate
+  std::chrono::sys_seconds valid_from = std::chrono::sys_days{std::chrono::year{2020} / 1 / 1};  // of that certificate
+  std::chrono::sys_seconds valid_until = std::chrono::sys_days{std::chrono::year{2050} / 1 / 1};
+  bool tickets = true;  // offer resumption
   bool tls12_only = false;
 };
 
