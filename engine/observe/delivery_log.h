@@ -5,6 +5,7 @@
 // sending.
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,8 @@ class DeliveryLog : public queue::EventSink {
   virtual void Rotate(Wall now) = 0;
   // A bounded piece of work on a closed file; false: nothing is left to do.
   virtual bool Compress() = 0;
+  // What went wrong with rotation or compression since the last call, for the operator; empty: nothing.
+  [[nodiscard]] virtual std::string TakeProblem() = 0;
   [[nodiscard]] virtual std::uint64_t bytes_written() const = 0;
 };
 
@@ -30,8 +33,10 @@ class DeliveryLog : public queue::EventSink {
 [[nodiscard]] Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, std::uint64_t run,
                                                                    Wall now);
 
-// Lines of all log files (compressed ones too), oldest first, that are about this recipient; at most `most` newest.
+// Lines of all log files (compressed ones too), oldest first, that are about this recipient; at most `most` newest. Any
+// thread. Reads everything there is, about a second per GB: go_on is asked now and then, and false ends it with an
+// error.
 [[nodiscard]] Result<std::vector<std::string>> FindInLog(const LogOptions& options, std::string_view recipient,
-                                                         std::size_t most);
+                                                         std::size_t most, const std::function<bool()>& go_on = {});
 
 }  // namespace postrider::observe

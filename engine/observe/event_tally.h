@@ -7,6 +7,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "config/histogram.h"
@@ -15,7 +16,7 @@
 namespace postrider::observe {
 
 struct EventCounts {
-  // (label, kind) -> events; label is a provider's name, a named site, or "other".
+  // (label, kind) -> events about recipients and paths; label is a provider's name, a named site, or "other".
   std::map<std::pair<std::string, queue::EventKind>, std::uint64_t> by_label;
   std::array<Histogram, 2> first_attempt_seconds;  // by class: acceptance to the first attempt
   std::array<Histogram, 2> queue_seconds;          // by class: acceptance to the final event
@@ -29,10 +30,19 @@ class EventTally {
   [[nodiscard]] EventCounts Copy() const;
 
  private:
+  static constexpr std::size_t kKinds = static_cast<std::size_t>(queue::EventKind::kCampaign) + 1;
+  using KindCounts = std::array<std::uint64_t, kKinds>;
+
+  KindCounts& CountsOf(const queue::Event& event);
+
   const int named_sites_;
   mutable std::mutex mutex_;
-  std::map<std::string, bool> sites_;
-  EventCounts counts_;
+  // A site once named keeps its name until restart, so that no series ends and begins again.
+  std::map<std::string, KindCounts, std::less<>> sites_;
+  std::map<std::string, KindCounts, std::less<>> providers_;
+  KindCounts other_{};
+  std::array<Histogram, 2> first_attempt_seconds_;
+  std::array<Histogram, 2> queue_seconds_;
 };
 
 }  // namespace postrider::observe

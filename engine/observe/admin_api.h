@@ -1,0 +1,66 @@
+#pragma once
+// The admin API without its HTTP: a request in, an answer out. Stateless but for what it is given; CivetServer's
+// threads call Handle at the same time.
+
+#include <atomic>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+#include "config/options.h"
+#include "engine/observe/control.h"
+#include "engine/observe/event_tally.h"
+
+namespace postrider::observe {
+
+struct ApiRequest {
+  std::string_view method;
+  std::string_view path;   // as it came, escapes and all
+  std::string_view query;  // what follows the "?"
+  std::string_view body;
+};
+
+struct ApiAnswer {
+  int status = 200;
+  std::string_view content_type = "application/json";
+  std::string body;
+  std::string_view allow;  // the methods that the path knows, for 405
+  // Set instead of a body: writes it piece by piece; `write` answers false when nobody listens any more.
+  using Write = std::function<bool(std::string_view)>;
+  std::function<Result<void>(const Write&)> stream;
+};
+
+[[nodiscard]] ApiAnswer ErrorAnswer(int status, std::string_view sentence);
+// With the HTTP status that fits the code.
+[[nodiscard]] ApiAnswer ErrorAnswer(const Error& error);
+
+class AdminApi {
+ public:
+  AdminApi(const Options& options, Control& control, EventTally& tally);
+  [[nodiscard]] ApiAnswer Handle(const ApiRequest& request);
+  // Ends what takes long (a search of the log), so that the program can stop.
+  void Stop() { stopping_ = true; }
+
+ private:
+  ApiAnswer Status(const ApiRequest& request);
+  ApiAnswer Metrics();
+  ApiAnswer Health();
+  ApiAnswer Queue(const ApiRequest& request);
+  ApiAnswer Find(const ApiRequest& request);
+  ApiAnswer Campaign(const ApiRequest& request, const std::vector<std::string>& path);
+  ApiAnswer SetState(const std::string& name, std::string_view action);
+  ApiAnswer Remaining(const std::string& name);
+  ApiAnswer SetPause(const ApiRequest& request, bool pause);
+  ApiAnswer Reload();
+  [[nodiscard]] queue::CampaignPtr FindCampaign(std::string_view name);
+
+  const std::string host_name_;
+  const LogOptions log_;
+  Control& control_;
+  EventTally& tally_;
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace postrider::observe

@@ -1,0 +1,191 @@
+#include "engine/observe/api_json.h"
+
+#include <algorithm>
+#include <array>
+
+#include <nlohmann/json.hpp>
+
+#include "engine/observe/build_info.h"
+#include "engine/observe/core_totals.h"
+#include "engine/observe/metrics.h"
+#include "engine/observe/process_usage.h"
+#include "engine/observe/rfc3339.h"
+
+namespace postrider::observe {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Ended campaigns that a status shows beside all others.
+constexpr std::size_t kEndedShown = 20;
+
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+void PutTime(Json& json, const char* key, const std::optional<Wall>& time) {
+  if (time) json[key] = FormatRfc3339(*time);
+}
+
+Json Totals(const queue::CampaignTotals& totals) {
+  return {{"rows", totals.rows},
+          {"accepted", totals.accepted},
+          {"rejected", totals.rejected},
+          {"duplicate", totals.duplicate},
+          {"suppressed_at_intake", totals.suppressed_at_intake},
+          {"delivered", totals.delivered},
+          {"bounced", totals.bounced},
+          {"expired", totals.expired},
+          {"suppressed", totals.suppressed},
+          {"cancelled", totals.cancelled},
+          {"unknown", totals.unknown},
+          {"deferrals", totals.deferrals},
+          {"queued", totals.queued()}};
+}
+
+Json OneCampaign(const queue::Campaign& campaign) {
+  Json json = {{"name", campaign.spec.name},
+               {"id", campaign.id},
+               {"state", ToString(campaign.state)},
+               {"class", ToString(campaign.spec.mail_class)},
+               {"standing", campaign.spec.standing},
+               {"pool", campaign.spec.pool},
+               {"priority", campaign.spec.priority},
+               {"envelope_from", campaign.spec.envelope_from},
+               {"accepted_at", FormatRfc3339(campaign.accepted_at)}};
+  PutTime(json, "not_before", campaign.spec.not_before);
+  PutTime(json, "released_at", campaign.released_at);
+  PutTime(json, "expires_at", campaign.expires_at);
+  PutTime(json, "paused_at", campaign.paused_at);
+  PutTime(json, "ended_at", campaign.ended_at);
+  json["totals"] = Totals(campaign.totals);
+  return json;
+}
+
+Json Campaigns(std::span<const queue::CampaignPtr> campaigns, bool all) {
+  std::vector<queue::CampaignPtr> shown(campaigns.begin(), campaigns.end());
+  std::ranges::sort(shown, {}, [](const queue::CampaignPtr& campaign) { return campaign->id; });
+  const auto ended = [](const queue::CampaignPtr& campaign) { return campaign->ended_at.has_value(); };
+  auto ended_count = static_cast<std::size_t>(std::ranges::count_if(shown, ended));
+  if (!all) {
+    // The oldest ended ones go first, for they come first.
+    std::erase_if(shown, [&](const auto& campaign) { return ended(campaign) && ended_count-- > kEndedShown; });
+  }
+  Json json = Json::array();
+  for (const queue::CampaignPtr& campaign : shown) json.push_back(OneCampaign(*campaign));
+  return json;
+}
+
+Json Pauses(std::span<const PauseTarget> pauses) {
+  using Target = delivery::CoreCommand::Target;
+  Json json = Json::array();
+  for (const PauseTarget& pause : pauses) {
+    if (pause.target == Target::kAll) json.push_back({{"all", true}});
+    if (pause.target == Target::kSite) json.push_back({{"site", pause.name}});
+    if (pause.target == Target::kSource) json.push_back({{"source", pause.name}});
+  }
+  return json;
+}
+
+Json Site(const delivery::SiteSnapshot& site, std::uint32_t core) {
+  Json json = {
+      {"site", site.site},   {"provider", site.provider},       {"source", site.source},
+      {"core", core},        {"mode", ToString(site.mode)},     {"domains", site.domains},
+      {"ready", site.ready}, {"connections", site.connections}, {"messages_per_second", site.messages_per_second}};
+  if (!site.binding_limit.empty()) json["binding_limit"] = site.binding_limit;
+  PutTime(json, "blocked_until", site.blocked_until);
+  PutTime(json, "oldest_due", site.oldest_due);
+  if (!site.last_reply.empty()) json["last_reply"] = site.last_reply;
+  return json;
+}
+
+Json Backlog(const queue::DomainBacklog& backlog) {
+  Json json = {{"domain", backlog.domain}, {"waiting", backlog.waiting}, {"deferred", backlog.deferred}};
+  PutTime(json, "oldest", backlog.oldest);
+  PutTime(json, "next_due", backlog.next_due);
+  return json;
+}
+
+}  // namespace
+
+std::string StatusJson(const StatusAnswer& answer) {
+  const Snapshot& snapshot = answer.snapshot;
+  const CoreTotals cores = SumUp(snapshot.cores);
+  const Conservation conservation = CheckConservation(snapshot.totals, answer.campaigns);
+  const ProcessUsage usage = ReadProcessUsage();
+  const Wall now = snapshot.time.wall;
+  Json json = {
+      {"version", kVersion},
+      {"host_name", answer.host_name},
+      {"time", FormatRfc3339(now)},
+      {"started", FormatRfc3339(snapshot.started)},
+      {"uptime_seconds", std::chrono::duration<double>(now - snapshot.started).count()},
+      {"healthy", answer.trouble.empty()},
+      {"trouble", answer.trouble},
+      {"sending_stopped", snapshot.sending_stopped},
+      {"stop_reason", snapshot.stop_reason},
+      {"intake_stopped", snapshot.intake.stopped_by_disk},
+      {"totals", Totals(snapshot.totals)},
+      {"conservation",
+       {{"intake_difference", conservation.intake_difference}, {"queue_difference", conservation.queue_difference}}},
+      {"messages_per_second", cores.messages_per_second},
+      {"lateness_seconds", cores.lateness_seconds},
+      {"in_flight", cores.in_flight},
+      {"attempts", cores.counts.attempts},
+      {"connections",
+       {{"opening", cores.connections_opening},
+        {"busy", cores.connections_busy},
+        {"idle", cores.connections_idle},
+        {"closing", cores.connections_closing},
+        {"begun", cores.counts.connects},
+        {"failed", cores.counts.connect_failures}}},
+      {"handshakes",
+       {{"full", cores.counts.handshakes_full},
+        {"resumed", cores.counts.handshakes_resumed},
+        {"failed", cores.counts.handshake_failures}}},
+      {"process",
+       {{"cpu_seconds", usage.cpu_seconds},
+        {"resident_bytes", usage.resident_bytes},
+        {"peak_resident_bytes", usage.peak_resident_bytes}}},
+      {"queue",
+       {{"disk_bytes", snapshot.store.disk_bytes},
+        {"commits", snapshot.store.commits},
+        {"free_share", snapshot.queue_free_share}}},
+      {"last_reload", {{"time", FormatRfc3339(snapshot.last_reload)}, {"good", snapshot.last_reload_good}}},
+      {"pauses", Pauses(answer.pauses)},
+  };
+  json["campaigns"] = Campaigns(answer.campaigns, answer.all_campaigns);
+  return Dump(json);
+}
+
+std::string CampaignJson(const queue::Campaign& campaign) { return Dump(OneCampaign(campaign)); }
+
+std::string QueueJson(std::span<const delivery::CoreSnapshot> cores, std::span<const queue::DomainBacklog> domains) {
+  Json json = {{"sites", Json::array()}, {"domains", Json::array()}};
+  for (const delivery::CoreSnapshot& core : cores) {
+    for (const delivery::SiteSnapshot& site : core.sites) json["sites"].push_back(Site(site, core.core));
+  }
+  for (const queue::DomainBacklog& backlog : domains) json["domains"].push_back(Backlog(backlog));
+  return Dump(json);
+}
+
+std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, std::span<const std::string> events) {
+  Json json = {{"address", address}, {"jobs", Json::array()}, {"events", Json::array()}};
+  for (const FoundJob& job : jobs) {
+    Json one = {{"campaign", job.campaign}, {"row", job.row}, {"row_id", job.row_id}, {"attempts", job.attempts}};
+    PutTime(one, "next_due", job.next_due);
+    if (!job.last_reply.empty()) one["last_reply"] = job.last_reply;
+    json["jobs"].push_back(std::move(one));
+  }
+  for (const std::string& line : events) {
+    Json event = Json::parse(line, nullptr, false);
+    if (!event.is_discarded()) json["events"].push_back(std::move(event));
+  }
+  return Dump(json);
+}
+
+std::string TextJson(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+  Json json = Json::object();
+  for (const auto& [key, value] : fields) json[std::string(key)] = value;
+  return Dump(json);
+}
+
+}  // namespace postrider::observe

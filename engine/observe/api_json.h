@@ -1,0 +1,36 @@
+#pragma once
+// What the admin API says, as JSON text (shapes in observe/README.md). Text from outside is made valid UTF-8. Pure.
+
+#include <cstddef>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/observe/control.h"
+
+namespace postrider::observe {
+
+struct StatusAnswer {
+  const Snapshot& snapshot;
+  std::span<const queue::CampaignPtr> campaigns;
+  std::span<const PauseTarget> pauses;
+  std::string_view host_name;
+  std::string_view trouble;
+  bool all_campaigns = false;  // else the latest ended ones only
+};
+[[nodiscard]] std::string StatusJson(const StatusAnswer& answer);
+
+[[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign);
+
+[[nodiscard]] std::string QueueJson(std::span<const delivery::CoreSnapshot> cores,
+                                    std::span<const queue::DomainBacklog> domains);
+
+// events are lines of the delivery log.
+[[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs,
+                                   std::span<const std::string> events);
+
+// {"<key>": "<value>", ...}
+[[nodiscard]] std::string TextJson(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
+
+}  // namespace postrider::observe

@@ -1,0 +1,47 @@
+#include "engine/observe/event_tally.h"
+
+namespace postrider::observe {
+namespace {
+
+// Providers come from a list in the configuration and the program, never from the network; this bounds a mistake there.
+constexpr std::size_t kProvidersMax = 256;
+
+}  // namespace
+
+EventTally::KindCounts& EventTally::CountsOf(const queue::Event& event) {
+  auto& labels = event.provider.empty() ? sites_ : providers_;
+  const std::string& label = event.provider.empty() ? event.site : event.provider;
+  const std::size_t most = event.provider.empty() ? static_cast<std::size_t>(named_sites_) : kProvidersMax;
+  if (label.empty()) return other_;
+  const auto found = labels.find(label);
+  if (found != labels.end()) return found->second;
+  return labels.size() < most ? labels[label] : other_;
+}
+
+void EventTally::Add(const queue::Event& event) {
+  if (event.kind == queue::EventKind::kCampaign) return;
+  const std::scoped_lock lock(mutex_);
+  ++CountsOf(event)[static_cast<std::size_t>(event.kind)];
+  if (event.kind == queue::EventKind::kPath) return;
+  const auto mail_class = static_cast<std::size_t>(event.mail_class);
+  if (event.attempt == 1) first_attempt_seconds_[mail_class].Observe(event.queued_seconds);
+  if (event.final) queue_seconds_[mail_class].Observe(event.queued_seconds + event.smtp_seconds);
+}
+
+EventCounts EventTally::Copy() const {
+  EventCounts copy;
+  const auto add = [&](const std::string& label, const KindCounts& counts) {
+    for (std::size_t kind = 0; kind < counts.size(); ++kind) {
+      if (counts[kind] > 0) copy.by_label[{label, static_cast<queue::EventKind>(kind)}] += counts[kind];
+    }
+  };
+  const std::scoped_lock lock(mutex_);
+  for (const auto& [label, counts] : providers_) add(label, counts);
+  for (const auto& [label, counts] : sites_) add(label, counts);
+  add("other", other_);
+  copy.first_attempt_seconds = first_attempt_seconds_;
+  copy.queue_seconds = queue_seconds_;
+  return copy;
+}
+
+}  // namespace postrider::observe
