@@ -1,0 +1,398 @@
+#!/usr/bin/env python3
+"""Sends a demonstration campaign on loopback: a sink that plays several receivers, the daemon with a private directory,
+one personalised multipart message to N recipients in 20 domains. Shows progress, a table per site, and checks that every
+recipient the daemon accepted arrived exactly once or was refused for good."""
+
+import argparse
+import collections
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+# Who is played, at which address, and what share of recipients it refuses for good and for now. Four domains each.
+RECEIVERS = [
+    ("gmail", "127.0.0.11", "0.5%", "1%"),
+    ("microsoft", "127.0.0.12", "0.5%", "1%"),
+    ("yahoo", "127.0.0.13", "1%", "2%"),
+    ("comcast", "127.0.0.14", "0.5%", "1%"),
+    ("plain", "127.0.0.15", "1%", "1%"),
+]
+DOMAINS_EACH = 4
+# Loopback answers at once, so what takes longer than this to move on is stuck.
+STUCK_AFTER_SECONDS = 120
+STEP_SECONDS = 0.2
+
+CONFIG = """\
+host_name = "demonstration.postrider.example"
+
+[[source]]
+name = "loopback"
+ipv4 = "127.0.0.1"
+ehlo_name = "demonstration.postrider.example"
+
+[[rule]]
+match = "*"
+connections = 8
+messages_per_connection = 1000
+tls = "required"
+{routes}
+[retry.bulk]
+schedule = ["1s", "2s"]
+
+[spool]
+directory = "spool"
+
+[queue]
+directory = "queue"
+
+[log]
+directory = "log"
+
+[admin]
+listen = "127.0.0.1:0"
+"""
+
+ROUTE = """
+[[route]]
+match = "*.{name}.example"
+hosts = ["{address}:{port}"]
+allow_private = true
+"""
+
+MANIFEST = """\
+format = 1
+class = "bulk"
+envelope_from = "bounces@shop.example"
+"""
+
+FILLER = ("We picked this week's articles for you by hand: what is in season, what our readers liked best, and what will "
+          "be gone by Sunday. As always, nothing here needs a code, and delivery is free of charge. ")
+
+
+def message():
+    text = "Dear {{name|reader}},\r\n\r\n" + "\r\n".join([FILLER.strip()[i:i + 70] for i in range(0, 210, 70)])
+    text += "\r\n\r\nYour city: {{city|your city}}. Your number: {{id}}.\r\n"
+    rows = "".join(f"<tr><td>Article {n}</td><td>{FILLER}</td></tr>\n" for n in range(36))
+    html = f"<html><body><p>Dear <b>{{{{name|reader}}}}</b> in {{{{city|your city}}}},</p>\n<table>\n{rows}</table>\n" \
+           "<p>Number {{id}}</p></body></html>\n"
+    return ("From: \"The Shop\" <news@shop.example>\r\n"
+            "To: {{name|reader}} <{{to}}>\r\n"
+            "Subject: {{name|Reader}}, the news of the week\r\n"
+            "List-Unsubscribe: <https://shop.example/unsubscribe/{{id}}>\r\n"
+            "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
+            "MIME-Version: 1.0\r\n"
+            "Content-Type: multipart/alternative; boundary=\"part\"\r\n"
+            "\r\n"
+            "--part\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n" + text +
+            "\r\n--part\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + html +
+            "\r\n--part--\r\n")
+
+
+NAMES = ["Ana", "Björn", "Chloé", "Dmitri", "Eva", "Farid", "Grace", "Hiro", "Íñigo", "Jana"]
+CITIES = ["Lisbon", "Malmö", "Lyon", "Tbilisi", "Vienna", "Tunis", "Dublin", "Osaka", "Bilbao", "Brno"]
+
+
+def write_campaign(directory, recipients):
+    os.mkdir(directory)
+    with open(os.path.join(directory, "campaign.toml"), "w", encoding="utf-8") as file:
+        file.write(MANIFEST + f"recipients = {recipients}\n")
+    with open(os.path.join(directory, "message.eml"), "w", encoding="utf-8", newline="") as file:
+        file.write(message())
+    domains = [f"mail{n}.{name}.example" for n in range(1, DOMAINS_EACH + 1) for name, *_ in RECEIVERS]
+    with open(os.path.join(directory, "recipients.jsonl"), "w", encoding="utf-8") as file:
+        for row in range(recipients):
+            file.write(json.dumps({"to": f"reader{row}@{domains[row % len(domains)]}", "id": str(row + 1),
+                                   "name": NAMES[row % len(NAMES)], "city": CITIES[row // 7 % len(CITIES)]},
+                                  ensure_ascii=False) + "\n")
+
+
+class Terminal:
+    """Progress redrawn in place on a terminal, and nothing but milestones elsewhere. Always on standard error."""
+
+    def __init__(self):
+        self.live = sys.stderr.isatty()
+        self.drawn = False
+
+    def say(self, text):
+        self.clear()
+        print(text, file=sys.stderr, flush=True)
+
+    def clear(self):
+        if self.drawn:
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+        self.drawn = False
+
+    def progress(self, done, total, rate):
+        if not self.live:
+            return
+        width = 40
+        filled = width * done // max(1, total)
+        left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
+        print(f"\r\033[K[{'#' * filled}{'.' * (width - filled)}] {done}/{total}  {rate:.0f}/s{left}", end="",
+              file=sys.stderr, flush=True)
+        self.drawn = True
+
+
+class Failed(Exception):
+    pass
+
+
+def wait_for(what, condition, process, seconds=30):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        value = condition()
+        if value:
+            return value
+        if process.poll() is not None:
+            raise Failed(f"{what}: the process ended with code {process.returncode}")
+        time.sleep(0.05)
+    raise Failed(f"{what}: not within {seconds} s")
+
+
+def stop(process, seconds=45):
+    if process is None or process.poll() is not None:
+        return
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def read_lines(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().split()
+    except FileNotFoundError:
+        return []
+
+
+class Demonstration:
+    def __init__(self, postrider, directory, terminal):
+        self.postrider = postrider
+        self.directory = directory
+        self.terminal = terminal
+        self.sink = None
+        self.daemon = None
+        self.admin = None
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def start(self, command, log):
+        with open(self.path(log), "wb") as output:
+            return subprocess.Popen([self.postrider, *command], stdout=output, stderr=output)
+
+    def start_sink(self):
+        command = ["sink", "--port-file", self.path("ports"), "--summary", self.path("sink.json")]
+        for name, address, permanent, temporary in RECEIVERS:
+            command += ["--listen", f"{address}:0={name},permanent={permanent},temporary={temporary}"]
+        self.sink = self.start(command, "sink.log")
+        addresses = wait_for("the receiver", lambda: read_lines(self.path("ports")), self.sink)
+        return dict(address.rsplit(":", 1) for address in addresses)
+
+    def start_daemon(self, ports):
+        routes = "".join(ROUTE.format(name=name, address=address, port=ports[address])
+                         for name, address, *_ in RECEIVERS)
+        with open(self.path("postrider.toml"), "w", encoding="utf-8") as file:
+            file.write(CONFIG.format(routes=routes))
+        self.daemon = self.start(["run", "--config", self.path("postrider.toml")], "daemon.log")
+
+        def admin_port():
+            with open(self.path("daemon.log"), encoding="utf-8", errors="replace") as file:
+                match = re.search(r"admin on port (\d+)", file.read())
+            return match and match.group(1)
+
+        self.admin = "127.0.0.1:" + wait_for("the daemon", admin_port, self.daemon)
+
+    def status(self):
+        result = subprocess.run([self.postrider, "status", "--json", "--admin", self.admin], capture_output=True,
+                                text=True, check=False)
+        if result.returncode != 0:
+            raise Failed("postrider status: " + result.stderr.strip())
+        return json.loads(result.stdout)
+
+    def submit(self):
+        result = subprocess.run([self.postrider, "submit", "--config", self.path("postrider.toml"),
+                                 self.path("demonstration")], capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise Failed("postrider submit: " + (result.stderr.strip() or result.stdout.strip()))
+
+    def watch(self, recipients):
+        """Until every recipient has its final event; the seconds from submission to the last."""
+        begun = moved = time.monotonic()
+        done = 0
+        while True:
+            if self.daemon.poll() is not None:
+                raise Failed(f"the daemon ended with code {self.daemon.returncode}")
+            totals = self.status()["totals"]
+            now_done = totals["rows"] - totals["queued"]
+            if now_done != done:
+                done, moved = now_done, time.monotonic()
+            self.terminal.progress(done, recipients, done / max(0.001, time.monotonic() - begun))
+            if totals["rows"] >= recipients and totals["queued"] == 0:
+                self.terminal.clear()
+                return totals, time.monotonic() - begun
+            if time.monotonic() - moved > STUCK_AFTER_SECONDS:
+                raise Failed(f"nothing moved for {STUCK_AFTER_SECONDS} s; {totals['queued']} are still queued")
+            time.sleep(STEP_SECONDS)
+
+    def events(self):
+        """The delivery log's lines about recipients."""
+        for name in sorted(os.listdir(self.path("log"))):
+            if not name.endswith(".jsonl"):
+                continue  # the demonstration's log is far from being rotated
+            with open(self.path("log", name), encoding="utf-8") as file:
+                for line in file:
+                    event = json.loads(line)
+                    if "recipient" in event:
+                        yield event
+
+    def stop(self):
+        stop(self.daemon)
+        stop(self.sink)
+
+
+def tabulate(events, seconds):
+    """Rows of site, accepted, delivered, deferred, bounced, messages/s, and the sums."""
+    sites = collections.defaultdict(collections.Counter)
+    sums = collections.Counter()
+    for event in events:
+        site = event.get("site", "-")
+        sites[site][event["event"]] += 1
+        sums[event["event"]] += 1
+        if event.get("final"):
+            sites[site]["accepted"] += 1
+            sums["accepted"] += 1
+    for site in sorted(sites):
+        counts = sites[site]
+        yield (site, counts["accepted"], counts["delivered"], counts["deferred"], counts["bounced"],
+               counts["delivered"] / seconds)
+    yield ("all", sums["accepted"], sums["delivered"], sums["deferred"], sums["bounced"], sums["delivered"] / seconds)
+
+
+def run(arguments, directory, terminal):
+    demonstration = Demonstration(os.path.abspath(arguments.postrider), directory, terminal)
+    try:
+        ports = demonstration.start_sink()
+        demonstration.start_daemon(ports)
+        write_campaign(demonstration.path("demonstration"), arguments.recipients)
+        terminal.say(f"Sending {arguments.recipients} messages to {DOMAINS_EACH * len(RECEIVERS)} domains at "
+                     f"{len(RECEIVERS)} receivers on loopback")
+        cpu_before = cpu_seconds(demonstration.daemon.pid)
+        demonstration.submit()
+        totals, seconds = demonstration.watch(arguments.recipients)
+        cpu = cpu_seconds(demonstration.daemon.pid) - cpu_before
+    finally:
+        terminal.clear()
+        demonstration.stop()
+    if demonstration.daemon.returncode != 0:
+        raise Failed(f"the daemon stopped with code {demonstration.daemon.returncode}, not 0")
+    with open(demonstration.path("sink.json"), encoding="utf-8") as file:
+        received = json.load(file)["total"]
+    result = {
+        "accepted": totals["accepted"],
+        "delivered": totals["delivered"],
+        "deferred": totals["deferrals"],
+        "bounced": totals["bounced"],
+        "queued": totals["queued"],
+        "rejected": totals["rejected"],
+        "received_unique": received["unique_recipients"],
+        "received_repeats": received["repeats"],
+        "seconds": round(seconds, 3),
+        "messages_per_second": round(totals["delivered"] / seconds, 1),
+        "cpu_us_per_message": round(cpu * 1e6 / max(1, totals["delivered"]), 1),
+        "sink_cpu_us_per_message": received["cpu_us_per_message"],
+    }
+    return result, list(tabulate(demonstration.events(), seconds))
+
+
+def problems(result, recipients):
+    if result["accepted"] + result["rejected"] != recipients:
+        yield f"{recipients} rows were submitted, but {result['accepted']} accepted and {result['rejected']} rejected"
+    if result["accepted"] != result["delivered"] + result["bounced"] + result["queued"]:
+        yield "accepted is not delivered + bounced + queued"
+    if result["received_unique"] != result["delivered"]:
+        yield f"the log says {result['delivered']} delivered, the receiver counted {result['received_unique']}"
+    if result["received_repeats"] != 0:
+        yield f"{result['received_repeats']} messages arrived twice"
+
+
+def print_table(rows):
+    print(f"{'site':24} {'accepted':>9} {'delivered':>9} {'deferred':>9} {'bounced':>8} {'messages/s':>11}")
+    for site, accepted, delivered, deferred, bounced, rate in rows:
+        print(f"{site:24} {accepted:9} {delivered:9} {deferred:9} {bounced:8} {rate:11.0f}")
+
+
+def print_report(result, rows, directory, keep):
+    print_table(rows)
+    print(f"\nThe receiver counted {result['received_unique']} recipients, {result['received_repeats']} of them twice.")
+    print(f"{result['messages_per_second']:.0f} messages/s over {result['seconds']:.1f} s, retries of deferred mail "
+          f"included; {result['cpu_us_per_message']:.0f} us CPU a message, intake included "
+          f"(the receiver's own: {result['sink_cpu_us_per_message']:.0f}).")
+    if keep:
+        print(f"\nKept in {directory}: postrider.toml, the campaign, spool, queue, and log/*.jsonl, one line an event.")
+    else:
+        print("\n--keep leaves configuration, campaign, queue and delivery log to look at.")
+    print("Next: README.md, `build/release/bin/postrider --help`, `build/release/bin/postrider config --explain`.")
+
+
+def positive(text):
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("expected a number from 1")
+    return value
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        prog="tools/quickstart", description=__doc__,
+        epilog="Exit codes: 0 nothing lost and nothing doubled; 1 something was, or could not run; 2 wrong arguments.")
+    parser.add_argument("--recipients", type=positive, default=10000, metavar="N", help="default 10000")
+    parser.add_argument("--keep", action="store_true", help="keep the private directory")
+    parser.add_argument("--json", action="store_true", help="print the totals as one JSON object on the last line")
+    parser.add_argument("--postrider", default="build/release/bin/postrider", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+
+    terminal = Terminal()
+    directory = tempfile.mkdtemp(prefix="postrider-demonstration-")
+    code = 1
+    try:
+        result, rows = run(arguments, directory, terminal)
+        found = list(problems(result, arguments.recipients))
+        if arguments.json:
+            print_table(rows)
+            print(json.dumps(result))
+        else:
+            print_report(result, rows, directory, arguments.keep)
+        for problem in found:
+            print("tools/quickstart: " + problem, file=sys.stderr)
+        code = 1 if found else 0
+    except Failed as failure:
+        print(f"tools/quickstart: {failure}", file=sys.stderr)
+        for log in ("daemon.log", "sink.log"):
+            for line in open(os.path.join(directory, log), encoding="utf-8", errors="replace").readlines()[-10:] \
+                    if os.path.exists(os.path.join(directory, log)) else []:
+                print(f"  {log}: {line.rstrip()}", file=sys.stderr)
+    if arguments.keep or code != 0:
+        print(f"Kept: {directory}", file=sys.stderr)
+    else:
+        shutil.rmtree(directory)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
