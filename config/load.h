@@ -1,7 +1,7 @@
 #pragma once
 // Reads a configuration file. Everything wrong in it is reported at once, each with file:line:column: unknown keys (with
-// the nearest known one), wrong types, units and ranges, names that nothing defines. Only a syntax error hides what
-// follows it. Durations are text with a unit ("90s", "15min", "4h", "2d"), sizes too ("64KiB", "256MiB"), rates "10/s".
+// the nearest known one), wrong types, units and ranges, names that nothing defines. Only a syntax error hides the rest.
+// Durations are text with a unit ("90s", "15min", "4h", "2d"), sizes too ("64KiB", "256MiB"), rates "10/s".
 
 #include <expected>
 #include <filesystem>

@@ -129,7 +129,7 @@ TEST(EmailAddress, ErrorSaysWhatIsWrongWithWhichAddress) {
 
 TEST(EmailAddress, RandomOctetsNeverPassWithAControlInside) {
   std::mt19937 random(1);
-  const std::string alphabet = std::string("\0\r\n\t\x7f\x85 \"\\@.[]-", 16) + "aZ9:\xc2\xc3\xbc\xe2\x9d\xa4\xf0xn";
+  const std::string alphabet = std::string("\0\r\n\t\x7f\x85 \"\\@.[]-", 14) + "aZ9:\xc2\xc3\xbc\xe2\x9d\xa4\xf0xn";
   int accepted = 0;
   for (int round = 0; round < 200'000; ++round) {
     std::string text = "a";

@@ -50,7 +50,7 @@ TEST(Backoff, ManyConnectionsFailingTogetherCountAsOne) {
 }
 
 TEST(Backoff, JitterLengthensByAtMostAFifth) {
-  for (std::uint64_t random : {std::uint64_t{0}, std::uint64_t{12'000}, std::numeric_limits<std::uint64_t>::max()}) {
+  for (std::uint64_t random : {std::uint64_t{0}, std::uint64_t{12'001}, std::numeric_limits<std::uint64_t>::max()}) {
     Backoff backoff;
     backoff.Fail(kStart, random);
     EXPECT_GE(backoff.until(), kStart + 60s);
