@@ -4,7 +4,7 @@
 // deadline(). Flights are chosen from this connection's own EHLO: with PIPELINING, content and final dot of one message
 // go with MAIL, RCPT and DATA of the next in one flight, one round trip a message; without it, lock-step. A reply is
 // charged to the command it answers; a reply nobody asked for, or one too long, ends the conversation. Never reads a
-// clock.
+// clock. Allocates nothing for a message once its strings have grown.
 
 #include <cstdint>
 #include <memory>
@@ -19,8 +19,8 @@
 namespace postrider::smtp {
 
 struct Envelope {
-  std::string_view from;            // without angle brackets; empty is the null reverse-path
-  std::string_view to;              // one recipient
+  std::string_view from{};          // without angle brackets; empty is the null reverse-path
+  std::string_view to{};            // one recipient
   std::uint64_t size_estimate = 0;  // for SIZE (RFC 1870); 0: not known
   bool needs_8bit = false;          // content has octets over 127
   bool needs_smtputf8 = false;      // an address or header does
@@ -28,16 +28,18 @@ struct Envelope {
 
 enum class MessageEnd : std::uint8_t {
   kReplied,      // result.reply decides, at result.stage; 2xx at kContent means delivered
-  kNotSent,      // the message was not sent whole, and nothing was said about it: the connection's fault, not its own
+  kNotSent,      // the message was not sent whole, and nothing was said about it: the connection's fault, not its own.
+                 // reply is empty, or the 421 that ended the connection
   kUnknown,      // sent to the last byte, the final reply never came
-  kUnsupported,  // this server cannot take it: SMTPUTF8, 8BITMIME or SIZE; result.reply says which, in our words
+  kUnsupported,  // this server cannot take it: SMTPUTF8, 8BITMIME, SIZE, or an address that cannot go on the wire;
+                 // result.reply.text says which, in our words; reply.code is 0. Nothing of it was sent
 };
 
 struct MessageResult {
   MessageEnd end = MessageEnd::kNotSent;
   Stage stage = Stage::kNone;  // what the reply answers, or where it broke
-  Reply reply;
-  std::uint64_t bytes = 0;  // of content, as sent
+  Reply reply{};
+  std::uint64_t bytes = 0;  // of content, as sent (dot-stuffed, without the final dot)
 };
 
 // What the conversation asks of its owner, and tells it. Implemented by delivery's Connection. The calls come from
@@ -48,10 +50,13 @@ class ConversationOwner {
   // The next admitted message, or nullopt: nothing now. The views stay valid until its MessageDone. At most two are
   // open at once (one whose content is in flight, one whose envelope is); they end in the order they were given.
   virtual std::optional<Envelope> NextMessage() = 0;
-  // Appends the content of the oldest open message to out: CRLF lines, dot-stuffed, without the final dot. False: it
-  // cannot be rendered; then the transaction is dropped (RSET, or the connection closes) and MessageDone(kNotSent)
-  // follows.
-  virtual bool RenderContent(std::string& out) = 0;
+  // Appends the content of the oldest open message to content, which is empty but may have capacity: CRLF lines, not
+  // dot-stuffed (the conversation does that), without the final dot. False: it cannot be rendered. By then DATA has
+  // been accepted, and only closing the connection takes that back: MessageDone(kNotSent) and the end (kAborted)
+  // follow.
+  virtual bool RenderContent(std::string& content) = 0;
+  // In the order of NextMessage, once for each. Asked again at the next chance, without a Begin, until NextMessage says
+  // nullopt; after that Begin tells that there may be one.
   virtual void MessageDone(const MessageResult& result) = 0;
   // STARTTLS was accepted: run a handshake, then call TlsReady or TlsFailed. Bytes received so far were plaintext and
   // are all consumed: anything after the reply in the same read has been refused (RFC 3207 section 6, injection).
@@ -69,7 +74,7 @@ enum class ConversationState : std::uint8_t {
 // Why a conversation closed.
 struct ConversationEnd {
   enum class Kind : std::uint8_t {
-    kQuit,             // as asked
+    kQuit,             // as asked, or after as many messages as the server takes (LIMITS MAILMAX)
     kServerClosing,    // 421, at any stage
     kRefused,          // banner, EHLO, AUTH or STARTTLS answered with a failure
     kTimedOut,         // the deadline of `stage` passed
@@ -77,6 +82,7 @@ struct ConversationEnd {
     kProtocol,         // a reply that nothing asked for, malformed, or too long
     kTlsUnavailable,   // TLS is demanded and not offered
     kAuthUnavailable,  // no mechanism of ours is offered, or only without TLS
+    kAborted,          // we broke off: a message could not be rendered after DATA was accepted
   };
   Kind kind = Kind::kQuit;
   Stage stage = Stage::kNone;
@@ -94,6 +100,7 @@ struct ServerOffer {  // what the last EHLO offered
   bool enhanced_codes = false;
   bool auth_plain = false;
   bool auth_login = false;
+  bool size = false;             // SIZE, with or without a limit
   std::uint64_t size_limit = 0;  // 0: none given
   std::uint32_t mail_max = 0;    // LIMITS MAILMAX (RFC 9422); 0: none given
   std::string host;              // first word of the EHLO reply
@@ -120,7 +127,8 @@ class Conversation {
 
   // Plaintext from the server. What is to be sent is appended to out().
   void Receive(std::string_view bytes, Monotonic now);
-  // In kReady: asks the owner for a message and starts it. In kBusy: tells that there may be one for the next flight.
+  // There may be a message. In kReady: asks the owner for it and starts it. In kBusy: at the next chance, which may be
+  // now. In kOpening: once open.
   void Begin(Monotonic now);
   void TlsReady(Monotonic now);
   void TlsFailed(std::string problem);
@@ -130,16 +138,16 @@ class Conversation {
   void Flushed(Monotonic now);
   // Call when deadline() has passed.
   void Tick(Monotonic now);
-  // QUIT once idle; with messages in flight, after them.
+  // QUIT once idle; with messages in flight, after them; while opening, closes at once.
   void Quit(Monotonic now);
 
   [[nodiscard]] ConversationState state() const;
   [[nodiscard]] const ConversationEnd& end() const;  // once closed
   [[nodiscard]] const ServerOffer& offer() const;
-  [[nodiscard]] Monotonic deadline() const;
+  [[nodiscard]] Monotonic deadline() const;      // Monotonic::max() if nothing is awaited
   [[nodiscard]] bool tls() const;                // over TLS now
   [[nodiscard]] std::uint64_t messages() const;  // transactions begun
-  // Plaintext to send; the owner takes it (and encrypts it), leaving it empty with its capacity.
+  // Plaintext to send; the owner takes it (and encrypts it), leaving it empty with its capacity. Empty once closed.
   [[nodiscard]] std::string& out();
 
  private:
