@@ -8,8 +8,8 @@ namespace postrider {
 
 }  // namespace postrider
 
-#define CHECK(condition)                                         \
-  do {                                                           \
-    if (!(condition)) [[unlikely]]                               \
-      ::postrider::CheckFailed(#condition, __FILE__, __LINE__);  \
+#define CHECK(condition)                                        \
+  do {                                                          \
+    if (!(condition)) [[unlikely]]                              \
+      ::postrider::CheckFailed(#condition, __FILE__, __LINE__); \
   } while (false)
