@@ -71,11 +71,12 @@ struct Job {
 struct DomainCursor {
   struct Position {
     CampaignId campaign = 0;
-    std::uint64_t next_block = 0;
+    std::uint64_t next_block = 0;   // blocks before it were taken
+    std::optional<Wall> retry_due;  // retry records up to this moment, and of this moment up to retry_row, were taken
+    std::uint64_t retry_row = 0;
   };
   std::vector<Position> campaigns;  // by campaign id
   CampaignId last_campaign = 0;     // whose turn it was: campaigns of one class take turns, block by block
-  std::string retry_key;            // the last retry record taken
 };
 
 struct TakeRequest {
@@ -88,7 +89,7 @@ struct TakeRequest {
 struct TakenJobs {
   std::string domain;
   std::string bytes;      // what the views of jobs point into; never touched again
-  std::vector<Job> jobs;  // due retries and transactional campaigns first, then bulk; list order within a campaign
+  std::vector<Job> jobs;  // transactional before bulk, in each due retries before blocks; a campaign in list order
   std::vector<CampaignPtr> campaigns;        // of these jobs, each once
   std::vector<StoredTemplatePtr> templates;  // of these jobs, each once
   DomainCursor cursor;

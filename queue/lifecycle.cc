@@ -1,0 +1,100 @@
+#include "queue/lifecycle.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace postrider::queue {
+
+namespace {
+
+bool IsStep(CampaignState from, CampaignState to) {
+  using enum CampaignState;
+  switch (to) {
+    case kRunning:
+      return from == kLoading || from == kHeld || from == kPaused;
+    case kHeld:
+    case kFailed:
+      return from == kLoading;
+    case kPaused:
+      return from == kRunning;
+    case kCancelled:
+      return from == kLoading || from == kHeld || from == kRunning || from == kPaused;
+    case kLoading:
+    case kDone:
+      return false;
+  }
+  return false;
+}
+
+std::string_view WhatNow(CampaignState state) {
+  using enum CampaignState;
+  switch (state) {
+    case kLoading:
+      return "its list is still being read: wait for its release, or cancel it";
+    case kHeld:
+      return "too many of its rows were bad: resume or cancel it";
+    case kRunning:
+      return "it can be paused or cancelled";
+    case kPaused:
+      return "it can be resumed or cancelled";
+    case kCancelled:
+    case kFailed:
+    case kDone:
+      return "nothing can change that; submit it anew under another name";
+  }
+  return "";
+}
+
+}  // namespace
+
+Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::seconds expiry) {
+  if (!IsStep(campaign.state, to)) {
+    return Fail(ErrorCode::kInvalid, fmt::format("campaign {} is {} and cannot become {}: {}", campaign.spec.name,
+                                                 ToString(campaign.state), ToString(to), WhatNow(campaign.state)));
+  }
+  if (to == CampaignState::kRunning && campaign.state == CampaignState::kPaused) {
+    // The expiry clock stood still.
+    if (campaign.expires_at && campaign.paused_at && now > *campaign.paused_at) {
+      *campaign.expires_at += now - *campaign.paused_at;
+    }
+  } else if (to == CampaignState::kRunning) {
+    campaign.released_at = now;
+    campaign.expires_at = campaign.spec.expires;
+    // A standing campaign has no age of its own: each of its messages has.
+    if (!campaign.expires_at && !campaign.spec.standing) {
+      campaign.expires_at = std::max(now, campaign.spec.not_before.value_or(now)) + expiry;
+    }
+  }
+  campaign.paused_at.reset();
+  if (to == CampaignState::kPaused) campaign.paused_at = now;
+  if (to == CampaignState::kFailed) campaign.ended_at = now;
+  campaign.state = to;
+  return {};
+}
+
+bool TakesRows(const Campaign& campaign) {
+  if (campaign.state == CampaignState::kLoading) return true;
+  return campaign.spec.standing &&
+         (campaign.state == CampaignState::kRunning || campaign.state == CampaignState::kPaused);
+}
+
+bool IsFinished(const Campaign& campaign) {
+  if (campaign.totals.queued() != 0) return false;
+  return campaign.state == CampaignState::kCancelled ||
+         (campaign.state == CampaignState::kRunning && !campaign.spec.standing);
+}
+
+Readiness ReadinessOf(const Campaign& campaign, Wall now) {
+  if (campaign.state == CampaignState::kCancelled) return {.now = true, .ending = true, .opens_at = std::nullopt};
+  const bool streaming = campaign.state == CampaignState::kLoading && campaign.spec.start == StartMode::kStreaming;
+  if (campaign.state != CampaignState::kRunning && !streaming) return {};
+  const std::optional<Wall> expires = ExpiryOf(campaign);
+  if (expires && *expires <= now) return {.now = true, .ending = true, .opens_at = std::nullopt};
+  if (campaign.spec.not_before && *campaign.spec.not_before > now) {
+    return {.now = false, .ending = false, .opens_at = campaign.spec.not_before};
+  }
+  return {.now = true, .ending = false, .opens_at = std::nullopt};
+}
+
+}  // namespace postrider::queue

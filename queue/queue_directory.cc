@@ -1,0 +1,103 @@
+#include "queue/queue_directory.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include <fmt/format.h>
+
+#include "queue/system_error.h"
+
+namespace postrider::queue {
+
+namespace {
+
+constexpr std::string_view kLockName = "postrider.lock";
+
+// The names RocksDB gives its files.
+bool IsQueueFile(std::string_view name) {
+  for (const std::string_view start : {"CURRENT", "IDENTITY", "LOCK", "LOG", "MANIFEST-", "OPTIONS-"}) {
+    if (name.starts_with(start)) return true;
+  }
+  for (const std::string_view end : {".log", ".sst", ".dbtmp"}) {
+    if (name.ends_with(end)) return true;
+  }
+  return name == kLockName || name == "archive";
+}
+
+Result<void> CheckContents(const std::filesystem::path& path) {
+  std::error_code error;
+  for (std::filesystem::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (IsQueueFile(name)) continue;
+    return Fail(ErrorCode::kInvalid, fmt::format("{} is not a queue: it holds \"{}\"; name a directory that is empty, "
+                                                 "missing, or was made by postrider",
+                                                 path.string(), name));
+  }
+  if (error) return SystemFailure("reading the queue directory", path, error.value());
+  return {};
+}
+
+std::string HolderOf(int lock) {
+  char text[32];
+  const ssize_t length = ::pread(lock, text, sizeof text, 0);
+  std::string_view digits(text, length > 0 ? static_cast<std::size_t>(length) : 0);
+  digits = digits.substr(0, digits.find_first_not_of("0123456789"));
+  return digits.empty() ? std::string("another process") : "process " + std::string(digits);
+}
+
+}  // namespace
+
+Result<QueueDirectory> QueueDirectory::Claim(const std::filesystem::path& path) {
+  std::error_code error;
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path(), error);
+  if (error) return SystemFailure("making the directory", path.parent_path(), error.value());
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return SystemFailure("making the queue directory", path);
+
+  struct stat found {};
+  if (::stat(path.c_str(), &found) != 0) return SystemFailure("looking at the queue directory", path);
+  if (!S_ISDIR(found.st_mode)) {
+    return Fail(ErrorCode::kInvalid, fmt::format("{} is not a directory; the queue needs one", path.string()));
+  }
+  if (auto checked = CheckContents(path); !checked) return std::unexpected(checked.error());
+
+  const std::filesystem::path lock_path = path / kLockName;
+  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock < 0) return SystemFailure("opening the queue's lock", lock_path);
+  QueueDirectory directory(path, lock);
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return SystemFailure("locking", lock_path);
+    return Fail(ErrorCode::kBusy, fmt::format("the queue {} is in use by {}: another postrider runs on it; stop that "
+                                              "one, or give this one a queue.directory of its own",
+                                              path.string(), HolderOf(lock)));
+  }
+  // Only a courtesy to whoever comes second: the lock itself is what counts.
+  const std::string holder = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(lock, 0) != 0 ||
+      ::pwrite(lock, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
+    return SystemFailure("writing", lock_path);
+  }
+  return directory;
+}
+
+QueueDirectory::~QueueDirectory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+std::uint64_t QueueDirectory::Bytes() const {
+  std::uint64_t bytes = 0;
+  std::error_code error;
+  // Files come and go meanwhile; one that is gone counts nothing. Blocks, not sizes: logs are laid out ahead of need.
+  for (std::filesystem::directory_iterator it(path_, error), end; !error && it != end; it.increment(error)) {
+    struct stat found {};
+    if (::lstat(it->path().c_str(), &found) == 0) bytes += static_cast<std::uint64_t>(found.st_blocks) * 512;
+  }
+  return bytes;
+}
+
+}  // namespace postrider::queue

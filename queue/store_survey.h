@@ -1,0 +1,29 @@
+#pragma once
+// Looking at the queue without taking from it: what waits where, all jobs of an address, what remains of a campaign.
+// Any thread; each call sees one committed state. These read as much as they are asked about, so they are for people
+// and exports, never for the sending path.
+
+#include <functional>
+#include <string_view>
+#include <vector>
+
+#include "config/error.h"
+#include "queue/job_store.h"
+#include "queue/store_writer.h"
+
+namespace postrider::queue {
+
+class StoreSurvey {
+ public:
+  explicit StoreSurvey(StoreShared& shared) : shared_(shared) {}
+
+  [[nodiscard]] Result<std::vector<DomainBacklog>> Backlog(std::size_t most) const;
+  [[nodiscard]] Result<void> VisitAddress(std::string_view domain, std::string_view address,
+                                          const std::function<bool(const Job&)>& visit) const;
+  [[nodiscard]] Result<void> VisitRemaining(CampaignId campaign, const std::function<bool(const Job&)>& visit) const;
+
+ private:
+  StoreShared& shared_;
+};
+
+}  // namespace postrider::queue

@@ -1,0 +1,627 @@
+#include "queue/store_writer.h"
+
+#include <algorithm>
+#include <unordered_map>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "config/check.h"
+#include "queue/lifecycle.h"
+
+namespace postrider::queue {
+
+namespace {
+
+// Entries per generation. A domain's costs about 200 bytes, a bitmap's 180: at most 26 + 24 MB with both generations
+// full, and then settling still reads nothing for the 65,000 domains and blocks touched last.
+constexpr std::size_t kDomainsCached = 65'536;
+constexpr std::size_t kBlocksCached = 65'536;
+constexpr std::size_t kOpenCached = 16'384;
+constexpr std::size_t kDoneAheadMax = 256;
+constexpr std::size_t kPurgedPerCall = 1'000;
+
+constexpr std::string_view kLastCampaign = "last_campaign";
+constexpr std::string_view kPurgedTotals = "purged_totals";
+
+bool IsAboutRecipient(EventKind kind) { return kind != EventKind::kPath && kind != EventKind::kCampaign; }
+
+void CountFinal(CampaignTotals& totals, EventKind kind) {
+  switch (kind) {
+    case EventKind::kDelivered:
+      ++totals.delivered;
+      return;
+    case EventKind::kBounced:
+      ++totals.bounced;
+      return;
+    case EventKind::kExpired:
+      ++totals.expired;
+      return;
+    case EventKind::kSuppressed:
+      ++totals.suppressed;
+      return;
+    case EventKind::kCancelled:
+      ++totals.cancelled;
+      return;
+    case EventKind::kUnknown:
+      ++totals.unknown;
+      return;
+    case EventKind::kDeferred:
+    case EventKind::kPath:
+    case EventKind::kCampaign:
+      CHECK(false);
+  }
+}
+
+std::unexpected<Error> UnknownCampaign(CampaignId id) {
+  return Fail(ErrorCode::kNotFound, fmt::format("the queue has no campaign with number {}", id));
+}
+
+}  // namespace
+
+StoreWriter::StoreWriter(StoreShared& shared)
+    : shared_(shared),
+      batch_(shared.tables.NewBatch()),
+      domains_(kDomainsCached),
+      blocks_(kBlocksCached),
+      open_(kOpenCached) {}
+
+Result<void> StoreWriter::Load(Wall now) {
+  latest_ = now;
+  const TableView view = shared_.tables.View();
+  TableWalk walk = view.Walk(Table::kCampaigns, {}, {});
+  std::vector<CampaignPtr> all;
+  for (; walk.Valid(); walk.Next()) {
+    Result<CampaignRecord> record = DecodeCampaign(walk.value());
+    if (!record) return std::unexpected(record.error());
+    const CampaignId id = record->campaign.id;
+    all.push_back(std::make_shared<const Campaign>(record->campaign));
+    names_[record->campaign.spec.name] = id;
+    last_campaign_ = std::max(last_campaign_, id);
+    campaigns_.emplace(id, LiveCampaign{std::move(*record), false});
+  }
+  if (auto status = walk.status(); !status) return status;
+
+  auto last = view.Get(Table::kState, SystemStateKey(kLastCampaign));
+  if (!last) return std::unexpected(last.error());
+  if (*last) {
+    const Result<std::uint64_t> number = DecodeCount(**last);
+    if (!number) return std::unexpected(number.error());
+    last_campaign_ = std::max(last_campaign_, *number);
+  }
+  auto purged = view.Get(Table::kState, SystemStateKey(kPurgedTotals));
+  if (!purged) return std::unexpected(purged.error());
+  if (*purged) {
+    const Result<CampaignTotals> totals = DecodeTotals(**purged);
+    if (!totals) return std::unexpected(totals.error());
+    purged_ = *totals;
+  }
+  shared_.book.Publish(all, {}, purged_);
+  return {};
+}
+
+// -- Campaigns
+
+StoreWriter::LiveCampaign* StoreWriter::FindLive(CampaignId id) {
+  const auto found = campaigns_.find(id);
+  return found == campaigns_.end() ? nullptr : &found->second;
+}
+
+void StoreWriter::Touch(LiveCampaign& campaign) {
+  if (campaign.dirty) return;
+  campaign.dirty = true;
+  dirty_campaigns_.push_back(&campaign);
+}
+
+void StoreWriter::Touch(DomainEntry& domain) {
+  if (domain.second.dirty) return;
+  domain.second.dirty = true;
+  dirty_domains_.push_back(&domain);
+}
+
+Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now) {
+  latest_ = std::max(latest_, now);
+  if (const auto taken = names_.find(spec.name); taken != names_.end()) {
+    const LiveCampaign* other = FindLive(taken->second);
+    CHECK(other != nullptr);
+    const Campaign& campaign = other->record.campaign;
+    const bool free_again = campaign.state == CampaignState::kFailed ||
+                            (campaign.state == CampaignState::kDone && campaign.spec.standing && spec.standing);
+    if (!free_again) {
+      return Fail(ErrorCode::kExists,
+                  fmt::format("the name {} is taken by campaign {}, which is {}; submit under another name", spec.name,
+                              campaign.id, ToString(campaign.state)));
+    }
+  }
+  const CampaignId id = ++last_campaign_;
+  LiveCampaign& live = campaigns_[id];
+  Campaign& campaign = live.record.campaign;
+  campaign.id = id;
+  campaign.spec = spec;
+  campaign.accepted_at = now;
+  names_[spec.name] = id;
+  Touch(live);
+  if (!spec.standing) {
+    batch_.Put(Table::kTemplates, TemplateKey(id, 0), EncodeTemplate({.accepted_at = now, .message = message}));
+  }
+  batch_.Put(Table::kState, SystemStateKey(kLastCampaign), EncodeCount(id));
+  return id;
+}
+
+Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry) {
+  latest_ = std::max(latest_, now);
+  LiveCampaign* live = FindLive(id);
+  if (live == nullptr) return UnknownCampaign(id);
+  if (state == CampaignState::kFailed) {
+    Campaign trial = live->record.campaign;
+    if (auto step = Step(trial, state, now, expiry); !step) return step;
+    if (auto erased = EraseRows(*live); !erased) return erased;
+  }
+  if (auto step = Step(live->record.campaign, state, now, expiry); !step) return step;
+  Touch(*live);
+  return {};
+}
+
+// Everything of a campaign that failed while it was loaded. What is only staged goes to disk first, so that all its
+// rows can be found there.
+Result<void> StoreWriter::EraseRows(LiveCampaign& live) {
+  if (auto committed = Commit(); !committed) return committed;
+  Campaign& campaign = live.record.campaign;
+  const TableView view = shared_.tables.View();
+  TableWalk domains = view.Walk(Table::kDomains, {}, {});
+  for (; domains.Valid(); domains.Next()) {
+    const Result<DomainKeyParts> parts = ParseDomainKey(domains.key());
+    if (!parts) return std::unexpected(parts.error());
+    if (parts->campaign != campaign.id) continue;
+    batch_.Delete(Table::kDomains, domains.key());
+    const std::string prefix = DomainKey(parts->shard, parts->domain, campaign.id);
+    // Only a streaming campaign can have been attempted.
+    if (campaign.spec.start != StartMode::kStreaming) continue;
+    TableWalk retries = view.Walk(Table::kRetry, prefix, PrefixEnd(prefix));
+    for (; retries.Valid(); retries.Next()) batch_.Delete(Table::kRetry, retries.key());
+    if (auto status = retries.status(); !status) return status;
+  }
+  if (auto status = domains.status(); !status) return status;
+  const std::string from = CampaignKey(campaign.id);
+  const std::string to = PrefixEnd(from);
+  if (campaign.totals.accepted > 0) {
+    for (const Table table : {Table::kBlocks, Table::kDone}) batch_.DeleteRange(table, from, to);
+  }
+  TableWalk templates = view.Walk(Table::kTemplates, from, to);
+  for (; templates.Valid(); templates.Next()) batch_.Delete(Table::kTemplates, templates.key());
+  if (auto status = templates.status(); !status) return status;
+  domains_.Clear();
+  blocks_.Clear();
+  open_.Clear();
+
+  const std::uint64_t gone = campaign.totals.queued();
+  campaign.totals.accepted -= gone;
+  campaign.totals.rejected += gone;
+  return {};
+}
+
+// -- Rows in
+
+Result<void> StoreWriter::CheckBatch(const LiveCampaign& live, const EnqueueBatch& batch) const {
+  const Campaign& campaign = live.record.campaign;
+  if (!TakesRows(campaign)) {
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("campaign {} is {} and takes no more rows", campaign.spec.name, ToString(campaign.state)));
+  }
+  if (batch.rows_read != batch.rows.size() + batch.rejected + batch.duplicate + batch.suppressed) {
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("{} rows were read of campaign {}, but {} accepted, {} rejected, {} duplicate and {} "
+                            "suppressed do not add up to them",
+                            batch.rows_read, campaign.spec.name, batch.rows.size(), batch.rejected, batch.duplicate,
+                            batch.suppressed));
+  }
+  if (campaign.spec.standing ? (!batch.message && !batch.rows.empty()) : batch.message.has_value()) {
+    return Fail(ErrorCode::kInvalid, fmt::format("rows of the {} campaign {} come {} a message of their own",
+                                                 campaign.spec.standing ? "standing" : "listed", campaign.spec.name,
+                                                 campaign.spec.standing ? "with" : "without"));
+  }
+  for (const NewRow& row : batch.rows) {
+    if (!IsStorableDomain(row.domain)) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("row {} of campaign {} has a domain of {} octets, or one with a NUL; 1 to {} can be kept",
+                              row.row, campaign.spec.name, row.domain.size(), kDomainMax));
+    }
+    if (row.address.size() + row.row_id.size() + row.fields.size() > kRowBytesMax) {
+      return Fail(ErrorCode::kTooLarge, fmt::format("row {} of campaign {} is longer than {} bytes", row.row,
+                                                    campaign.spec.name, kRowBytesMax));
+    }
+  }
+  return {};
+}
+
+Result<void> StoreWriter::Enqueue(const EnqueueBatch& batch, Wall now) {
+  latest_ = std::max(latest_, now);
+  LiveCampaign* live = FindLive(batch.campaign);
+  if (live == nullptr) return UnknownCampaign(batch.campaign);
+  if (auto checked = CheckBatch(*live, batch); !checked) return checked;
+
+  const std::uint32_t number = batch.message && !batch.rows.empty() ? live->record.next_template : 0;
+  if (auto staged = StageRows(*live, batch, number); !staged) return staged;
+  if (number != 0) {
+    ++live->record.next_template;
+    batch_.Put(Table::kTemplates, TemplateKey(batch.campaign, number),
+               EncodeTemplate({.accepted_at = now, .message = *batch.message}));
+    OpenEntry& open = open_.Insert(TemplateOpenKey(batch.campaign, number), {batch.rows.size(), true});
+    dirty_open_.push_back(&open);
+  }
+  CampaignTotals& totals = live->record.campaign.totals;
+  totals.rows += batch.rows_read;
+  totals.accepted += batch.rows.size();
+  totals.rejected += batch.rejected;
+  totals.duplicate += batch.duplicate;
+  totals.suppressed_at_intake += batch.suppressed;
+  live->record.campaign.position = batch.position;
+  Touch(*live);
+  return {};
+}
+
+// Groups the rows by domain in order of first appearance, and cuts each group into blocks.
+Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batch, std::uint32_t number) {
+  constexpr std::size_t kNone = static_cast<std::size_t>(-1);
+  struct Group {
+    DomainEntry* domain = nullptr;
+    std::size_t first = kNone;
+    std::size_t last = kNone;
+  };
+  const CampaignId id = batch.campaign;
+  std::vector<Group> groups;
+  std::vector<std::size_t> next_in_group(batch.rows.size(), kNone);
+  std::unordered_map<std::string_view, std::size_t> group_of;
+  group_of.reserve(batch.rows.size());
+  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
+    const std::string_view domain = batch.rows[i].domain;
+    const auto [at, is_new] = group_of.emplace(domain, groups.size());
+    if (is_new) {
+      // All that may fail comes first, before anything is staged.
+      auto entry = LoadDomain(DomainKey(ShardOf(domain, shared_.shards), domain, id));
+      if (!entry) return std::unexpected(entry.error());
+      groups.push_back({*entry, i, i});
+      continue;
+    }
+    Group& group = groups[at->second];
+    next_in_group[group.last] = i;
+    group.last = i;
+  }
+  BlockBuilder block(number);
+  for (const Group& group : groups) {
+    DomainRecord& record = group.domain->second.record;
+    if (!group.domain->second.exists) {
+      group.domain->second = {};
+      group.domain->second.exists = true;
+      record.first_sequence = record.next_sequence = live.record.next_sequence;
+    }
+    const std::string_view domain = batch.rows[group.first].domain;
+    const auto put_block = [&] {
+      const std::size_t rows = block.rows();
+      batch_.Put(Table::kBlocks, BlockKey(id, domain, BlockNumber(record.next_sequence, rows)), block.Finish());
+      ++record.next_sequence;
+      record.waiting += rows;
+    };
+    for (std::size_t i = group.first; i != kNone; i = next_in_group[i]) {
+      const NewRow& row = batch.rows[i];
+      block.Add({row.row, row.needs_smtputf8, row.address, row.row_id, row.fields});
+      if (block.rows() == kBlockRowsMax || block.bytes() >= kBlockBytesMax) put_block();
+    }
+    if (block.rows() > 0) put_block();
+    live.record.next_sequence = std::max(live.record.next_sequence, record.next_sequence);
+    Touch(*group.domain);
+  }
+  return {};
+}
+
+// -- Caches
+
+Result<StoreWriter::DomainEntry*> StoreWriter::LoadDomain(const std::string& key) {
+  if (DomainEntry* cached = domains_.Find(key)) return cached;
+  auto stored = shared_.tables.Get(Table::kDomains, key);
+  if (!stored) return std::unexpected(stored.error());
+  DomainState state;
+  if (*stored) {
+    Result<DomainRecord> record = DecodeDomain(**stored);
+    if (!record) return std::unexpected(record.error());
+    state.record = *record;
+    state.exists = true;
+  }
+  return &domains_.Insert(key, std::move(state));
+}
+
+Result<StoreWriter::BlockEntry*> StoreWriter::LoadBlock(const std::string& key, std::uint64_t block) {
+  if (BlockEntry* cached = blocks_.Find(key)) return cached;
+  BlockState state;
+  const auto rows = static_cast<std::uint16_t>(BlockRows(block));
+  state.done.rows = rows;
+  state.left = rows;
+  // A block of one row goes with its row and never has a bitmap.
+  if (rows > 1) {
+    auto stored = shared_.tables.Get(Table::kDone, key);
+    if (!stored) return std::unexpected(stored.error());
+    if (*stored) {
+      Result<DoneRecord> done = DecodeDone(**stored);
+      if (!done) return std::unexpected(done.error());
+      if (done->rows != rows)
+        return Fail(ErrorCode::kCorrupt, "a bitmap in the queue is of another size than its block");
+      state.done = *done;
+      state.left = static_cast<std::uint16_t>(rows - done->Count());
+      state.stored = true;
+    }
+  }
+  return &blocks_.Insert(key, state);
+}
+
+Result<StoreWriter::OpenEntry*> StoreWriter::LoadOpen(CampaignId id, std::uint32_t number) {
+  const std::string key = TemplateOpenKey(id, number);
+  if (OpenEntry* cached = open_.Find(key)) return cached;
+  auto stored = shared_.tables.Get(Table::kTemplates, key);
+  if (!stored) return std::unexpected(stored.error());
+  OpenCount open;
+  if (*stored) {
+    const Result<std::uint64_t> count = DecodeCount(**stored);
+    if (!count) return std::unexpected(count.error());
+    open.count = *count;
+  }
+  return &open_.Insert(key, open);
+}
+
+// -- Rows out
+
+void StoreWriter::Settle(const Outcome& outcome) {
+  latest_ = std::max(latest_, outcome.event.time);
+  // In order: nothing overtakes what could not be read for.
+  if (!unsettled_.empty() || !TrySettle(outcome)) unsettled_.push_back(outcome);
+}
+
+Result<void> StoreWriter::TrySettle(const Outcome& outcome) {
+  const Event& event = outcome.event;
+  CHECK(IsAboutRecipient(event.kind));
+  CHECK(!event.final || event.kind != EventKind::kDeferred);
+  LiveCampaign* live = FindLive(event.job.campaign);
+  // A campaign that failed while streaming took its rows along; what was in flight then has no record to change.
+  if (live == nullptr || HasEnded(live->record.campaign)) return {};
+  Campaign& campaign = live->record.campaign;
+  auto domain = LoadDomain(DomainKey(ShardOf(event.domain, shared_.shards), event.domain, event.job.campaign));
+  if (!domain) return std::unexpected(domain.error());
+  OpenEntry* open = nullptr;
+  if (event.final && campaign.spec.standing && outcome.template_number != 0) {
+    auto loaded = LoadOpen(event.job.campaign, outcome.template_number);
+    if (!loaded) return std::unexpected(loaded.error());
+    open = *loaded;
+  }
+  const Result<bool> left = Leave(outcome, **domain);
+  if (!left) return std::unexpected(left.error());
+  if (!*left) return {};
+
+  Touch(**domain);
+  Touch(*live);
+  if (event.kind == EventKind::kDeferred) ++campaign.totals.deferrals;
+  if (!event.final) {
+    PutRetry(*live, outcome, **domain);
+    return {};
+  }
+  CountFinal(campaign.totals, event.kind);
+  if (open != nullptr && open->second.count > 0) {
+    --open->second.count;
+    if (!open->second.dirty) {
+      open->second.dirty = true;
+      dirty_open_.push_back(open);
+    }
+  }
+  return {};
+}
+
+Result<bool> StoreWriter::Leave(const Outcome& outcome, DomainEntry& domain) {
+  const Event& event = outcome.event;
+  DomainRecord& record = domain.second.record;
+  if (!domain.second.exists) return false;
+  if (outcome.place.retry_due) {
+    if (record.deferred == 0) return false;
+    batch_.Delete(Table::kRetry,
+                  RetryKey(ShardOf(event.domain, shared_.shards), event.domain, event.job, *outcome.place.retry_due));
+    --record.deferred;
+    return true;
+  }
+  const std::uint64_t block = outcome.place.block;
+  const std::uint64_t sequence = BlockSequence(block);
+  if (record.waiting == 0 || sequence < record.first_sequence || sequence >= record.next_sequence) return false;
+  std::string key = BlockKey(event.job.campaign, event.domain, block);
+  auto loaded = LoadBlock(key, block);
+  if (!loaded) return std::unexpected(loaded.error());
+  BlockState& state = (*loaded)->second;
+  if (outcome.place.index >= state.done.rows || state.done.Has(outcome.place.index)) return false;
+  state.done.Set(outcome.place.index);
+  --state.left;
+  --record.waiting;
+  if (state.left > 0) {
+    if (!state.dirty) dirty_blocks_.push_back(*loaded);
+    state.dirty = true;
+    return true;
+  }
+  batch_.Delete(Table::kBlocks, key);
+  if (state.stored) batch_.Delete(Table::kDone, key);
+  LeaveBlock(domain.second, block);
+  // Kept until the commit, so that a second outcome of one of its rows is still seen to be one too many.
+  erased_blocks_.push_back(std::move(key));
+  return true;
+}
+
+void StoreWriter::LeaveBlock(DomainState& domain, std::uint64_t block) {
+  const std::uint64_t sequence = BlockSequence(block);
+  std::uint64_t& first = domain.record.first_sequence;
+  auto& ahead = domain.done_ahead;
+  if (sequence != first) {
+    if (ahead.size() < kDoneAheadMax) ahead.insert(std::lower_bound(ahead.begin(), ahead.end(), sequence), sequence);
+    return;
+  }
+  ++first;
+  std::size_t reached = 0;
+  while (reached < ahead.size() && ahead[reached] == first) {
+    ++first;
+    ++reached;
+  }
+  ahead.erase(ahead.begin(), ahead.begin() + static_cast<std::ptrdiff_t>(reached));
+}
+
+void StoreWriter::PutRetry(const LiveCampaign& live, const Outcome& outcome, DomainEntry& domain) {
+  const Event& event = outcome.event;
+  const Campaign& campaign = live.record.campaign;
+  std::optional<Wall> expires = ExpiryOf(campaign);
+  bool ending = campaign.state == CampaignState::kCancelled;
+  if (campaign.state == CampaignState::kPaused) {
+    // The expiry clock stands still: it counts only if it had run out before the pause.
+    ending = expires && campaign.paused_at && *expires <= *campaign.paused_at;
+    expires.reset();
+  }
+  const Wall due = shared_.order.Place(event.next_due.value_or(event.time), expires, ending);
+
+  Job job;
+  job.template_number = outcome.template_number;
+  job.mail_class = event.mail_class;
+  job.needs_smtputf8 = outcome.needs_smtputf8;
+  job.address = event.recipient;
+  job.row_id = event.row_id;
+  job.fields = outcome.fields;
+  job.attempt = {.attempts = event.attempt,
+                 .first_attempt = outcome.first_attempt,
+                 .source = event.source,
+                 .stage = event.stage,
+                 .category = event.category,
+                 .code = event.code,
+                 .enhanced = event.enhanced,
+                 .reply_text = event.reply,
+                 .unknown_count = outcome.unknown_count,
+                 .bad_mailbox_count = outcome.bad_mailbox_count,
+                 .last_bad_mailbox = outcome.last_bad_mailbox};
+  batch_.Put(Table::kRetry, RetryKey(ShardOf(event.domain, shared_.shards), event.domain, event.job, due),
+             EncodeRetry(job));
+
+  DomainRecord& record = domain.second.record;
+  // What readers learned of the head holds for the last time, before the stamp changes.
+  const Wall head = record.deferred == 0 ? due : shared_.heads.From(domain.first, record);
+  record.retry_from = std::min(head, due);
+  record.retry_stamp = shared_.run << 40 | ++retry_stamps_;
+  ++record.deferred;
+}
+
+// -- The rest
+
+void StoreWriter::PutState(std::string_view key, std::string_view value) {
+  batch_.Put(Table::kState, UserStateKey(key), value);
+}
+
+void StoreWriter::DeleteState(std::string_view key) { batch_.Delete(Table::kState, UserStateKey(key)); }
+
+void StoreWriter::Purge(Wall ended_before) {
+  std::size_t budget = kPurgedPerCall;
+  for (auto it = campaigns_.begin(); it != campaigns_.end() && budget > 0;) {
+    const Campaign& campaign = it->second.record.campaign;
+    if (!HasEnded(campaign) || it->second.dirty || !campaign.ended_at || *campaign.ended_at >= ended_before) {
+      ++it;
+      continue;
+    }
+    AddTotals(purged_, campaign.totals);
+    batch_.Delete(Table::kCampaigns, CampaignKey(campaign.id));
+    removed_.push_back(campaign.id);
+    if (const auto name = names_.find(campaign.spec.name); name != names_.end() && name->second == campaign.id) {
+      names_.erase(name);
+    }
+    it = campaigns_.erase(it);
+    --budget;
+  }
+  if (budget < kPurgedPerCall) {
+    batch_.Put(Table::kState, SystemStateKey(kPurgedTotals), EncodeTotals(purged_));
+  }
+}
+
+void StoreWriter::FinishIfDone(LiveCampaign& live) {
+  Campaign& campaign = live.record.campaign;
+  if (!IsFinished(campaign)) return;
+  campaign.state = CampaignState::kDone;
+  campaign.ended_at = latest_;
+  finishing_.push_back(campaign.id);
+  // Its blocks, bitmaps and domain records went with their last rows; so did a standing campaign's messages.
+  if (!campaign.spec.standing) batch_.Delete(Table::kTemplates, TemplateKey(campaign.id, 0));
+}
+
+// Turns what changed in memory into writes; once per commit, however often it changed.
+void StoreWriter::StageDirty() {
+  for (BlockEntry* block : dirty_blocks_) {
+    BlockState& state = block->second;
+    state.dirty = false;
+    if (state.left == 0) continue;
+    batch_.Put(Table::kDone, block->first, EncodeDone(state.done));
+    state.stored = true;
+  }
+  for (DomainEntry* domain : dirty_domains_) {
+    DomainState& state = domain->second;
+    state.dirty = false;
+    if (state.record.waiting == 0 && state.record.deferred == 0) {
+      state = {};
+      batch_.Delete(Table::kDomains, domain->first);
+    } else {
+      batch_.Put(Table::kDomains, domain->first, EncodeDomain(state.record));
+    }
+  }
+  for (OpenEntry* open : dirty_open_) {
+    open->second.dirty = false;
+    if (open->second.count > 0) {
+      batch_.Put(Table::kTemplates, open->first, EncodeCount(open->second.count));
+      continue;
+    }
+    std::string message_key = open->first;
+    message_key.back() = 'm';
+    batch_.Delete(Table::kTemplates, message_key);
+    batch_.Delete(Table::kTemplates, open->first);
+  }
+  for (LiveCampaign* campaign : dirty_campaigns_) {
+    campaign->dirty = false;
+    FinishIfDone(*campaign);
+    batch_.Put(Table::kCampaigns, CampaignKey(campaign->record.campaign.id), EncodeCampaign(campaign->record));
+    unpublished_.push_back(campaign->record.campaign.id);
+  }
+  dirty_blocks_.clear();
+  dirty_domains_.clear();
+  dirty_open_.clear();
+  dirty_campaigns_.clear();
+}
+
+Result<void> StoreWriter::Commit() {
+  while (!unsettled_.empty()) {
+    if (auto settled = TrySettle(unsettled_.front()); !settled) return settled;
+    unsettled_.erase(unsettled_.begin());
+  }
+  StageDirty();
+  if (batch_.operations() == 0) return {};
+  if (auto written = shared_.tables.Write(batch_); !written) return written;
+  batch_.Clear();
+  // Published before new records may be read past: a reader takes its page first and its view second.
+  std::sort(unpublished_.begin(), unpublished_.end());
+  unpublished_.erase(std::unique(unpublished_.begin(), unpublished_.end()), unpublished_.end());
+  std::vector<CampaignPtr> changed;
+  for (const CampaignId id : unpublished_) {
+    if (const LiveCampaign* live = FindLive(id))
+      changed.push_back(std::make_shared<const Campaign>(live->record.campaign));
+  }
+  for (const CampaignPtr& campaign : changed) {
+    if (std::find(finishing_.begin(), finishing_.end(), campaign->id) != finishing_.end())
+      finished_.push_back(campaign);
+  }
+  if (!changed.empty() || !removed_.empty()) shared_.book.Publish(changed, removed_, purged_);
+  unpublished_.clear();
+  removed_.clear();
+  finishing_.clear();
+  shared_.order.Committed();
+  for (const std::string& key : erased_blocks_) blocks_.Erase(key);
+  erased_blocks_.clear();
+  domains_.Turn();
+  blocks_.Turn();
+  open_.Turn();
+  return {};
+}
+
+std::vector<CampaignPtr> StoreWriter::TakeFinished() { return std::exchange(finished_, {}); }
+
+}  // namespace postrider::queue

@@ -1,0 +1,339 @@
+#include "queue/tables.h"
+
+#include <algorithm>
+#include <chrono>
+#include <mutex>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
+#include <rocksdb/utilities/table_properties_collectors.h>
+#include <rocksdb/write_batch.h>
+#include <rocksdb/write_buffer_manager.h>
+
+#include "config/check.h"
+
+namespace postrider::queue {
+
+namespace {
+
+constexpr std::array<const char*, kTables> kNames{"campaigns", "templates", "domains",     "blocks",
+                                                  "done",      "retry",     "suppression", "state"};
+
+rocksdb::Slice ToSlice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view ToView(const rocksdb::Slice& slice) { return {slice.data(), slice.size()}; }
+
+Error ToError(const rocksdb::Status& status, std::string_view doing) {
+  ErrorCode code = ErrorCode::kIo;
+  std::string_view advice = "see the operating system's reason";
+  const std::string text = status.ToString();
+  if (status.IsNoSpace() || text.find("No space left") != std::string::npos) {
+    code = ErrorCode::kNoSpace;
+    advice = "make room on its disk";
+  } else if (status.IsCorruption()) {
+    code = ErrorCode::kCorrupt;
+    advice = "restore the queue from a copy, or check the disk";
+  } else if (text.find("Permission denied") != std::string::npos || text.find("Read-only") != std::string::npos) {
+    code = ErrorCode::kDenied;
+    advice = "the directory and its files must be writable for the user that runs postrider";
+  } else if (text.find("lock") != std::string::npos && text.find("unavailable") != std::string::npos) {
+    code = ErrorCode::kBusy;
+    advice = "another process holds it";
+  } else if (status.IsBusy() || status.IsTryAgain() || status.IsTimedOut()) {
+    code = ErrorCode::kBusy;
+    advice = "try again";
+  }
+  return {code, fmt::format("{}: {}; {}", doing, text, advice)};
+}
+
+// Adds up the time in which any column family was slowed down or stopped.
+class StallClock : public rocksdb::EventListener {
+ public:
+  void OnStallConditionsChanged(const rocksdb::WriteStallInfo& info) override {
+    const std::lock_guard lock(mutex_);
+    const bool was_stalled = !stalled_.empty();
+    if (info.condition.cur == rocksdb::WriteStallCondition::kNormal) {
+      stalled_.erase(info.cf_name);
+    } else {
+      stalled_.insert(info.cf_name);
+    }
+    const auto now = std::chrono::steady_clock::now();
+    if (was_stalled && stalled_.empty()) sum_ += now - since_;
+    if (!was_stalled && !stalled_.empty()) since_ = now;
+  }
+  [[nodiscard]] double Seconds() const {
+    const std::lock_guard lock(mutex_);
+    auto sum = sum_;
+    if (!stalled_.empty()) sum += std::chrono::steady_clock::now() - since_;
+    return std::chrono::duration<double>(sum).count();
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::set<std::string> stalled_;
+  std::chrono::steady_clock::time_point since_{};
+  std::chrono::steady_clock::duration sum_{};
+};
+
+rocksdb::ColumnFamilyOptions FamilyOptions(Table table, const QueueOptions& options,
+                                           const std::shared_ptr<rocksdb::Cache>& cache) {
+  const bool bulky = table == Table::kBlocks || table == Table::kRetry || table == Table::kTemplates;
+  rocksdb::ColumnFamilyOptions family;
+  // The write-buffer manager bounds the sum over all families; a single one may take half of it before it is flushed.
+  family.write_buffer_size = std::max<std::size_t>(options.write_buffer_bytes / 2, 1 << 20);
+  family.max_write_buffer_number = 3;
+  family.arena_block_size = 256 << 10;
+  family.compression = rocksdb::kLZ4Compression;
+  family.level_compaction_dynamic_level_bytes = true;
+  family.target_file_size_base = 32 << 20;
+  rocksdb::BlockBasedTableOptions table_options;
+  table_options.block_cache = cache;
+  table_options.block_size = bulky ? 16 << 10 : 8 << 10;
+  table_options.format_version = 5;
+  // Index and filter blocks count against the cache, so that memory stays bounded however long the queue is.
+  table_options.cache_index_and_filter_blocks = true;
+  table_options.cache_index_and_filter_blocks_with_high_priority = true;
+  table_options.pin_l0_filter_and_index_blocks_in_cache = true;
+  // Single keys are looked up here, mostly ones that are not there yet.
+  if (table == Table::kDone || table == Table::kDomains) {
+    table_options.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  }
+  family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options));
+  // Finished work leaves tombstones side by side; a file with half of 1024 neighbours deleted is compacted early.
+  if (table != Table::kCampaigns && table != Table::kState && table != Table::kSuppression) {
+    family.table_properties_collector_factories.push_back(rocksdb::NewCompactOnDeletionCollectorFactory(1024, 512));
+  }
+  return family;
+}
+
+rocksdb::DBOptions DatabaseOptions(const QueueOptions& options) {
+  rocksdb::DBOptions database;
+  database.create_if_missing = true;
+  database.create_missing_column_families = true;
+  database.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
+  // Bounds what a restart has to replay: a family that is seldom written would else hold old logs for ever.
+  database.max_total_wal_size = options.write_buffer_bytes * 2;
+  database.max_background_jobs = 2;  // one flush, one compaction: the cores are there for sending
+  database.max_open_files = 512;     // about 20 GB of queue; beyond that, files are opened again as needed
+  database.max_file_opening_threads = 2;
+  database.bytes_per_sync = 1 << 20;
+  database.stats_dump_period_sec = 0;
+  database.stats_persist_period_sec = 0;
+  database.keep_log_file_num = 3;
+  database.max_log_file_size = 4 << 20;
+  database.info_log_level = rocksdb::WARN_LEVEL;
+  database.max_manifest_file_size = 16 << 20;
+  return database;
+}
+
+}  // namespace
+
+using Families = std::array<rocksdb::ColumnFamilyHandle*, kTables>;
+
+// -- Batch
+
+struct TableBatch::Inner {
+  const Families& families;
+  rocksdb::WriteBatch batch;
+
+  rocksdb::ColumnFamilyHandle* Of(Table table) const { return families[static_cast<std::size_t>(table)]; }
+};
+
+TableBatch::TableBatch(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
+TableBatch::TableBatch(TableBatch&&) noexcept = default;
+TableBatch::~TableBatch() = default;
+
+// A WriteBatch refuses only what no record here can be (over 4 GiB, or beyond a size limit that is not set).
+void TableBatch::Put(Table table, std::string_view key, std::string_view value) {
+  CHECK(inner_->batch.Put(inner_->Of(table), ToSlice(key), ToSlice(value)).ok());
+}
+void TableBatch::Delete(Table table, std::string_view key) {
+  CHECK(inner_->batch.Delete(inner_->Of(table), ToSlice(key)).ok());
+}
+void TableBatch::DeleteRange(Table table, std::string_view from, std::string_view to) {
+  CHECK(inner_->batch.DeleteRange(inner_->Of(table), ToSlice(from), ToSlice(to)).ok());
+}
+void TableBatch::Clear() { inner_->batch.Clear(); }
+std::size_t TableBatch::operations() const { return static_cast<std::size_t>(inner_->batch.Count()); }
+
+// -- Walk
+
+struct TableWalk::Inner {
+  std::string lower;
+  std::string upper;
+  rocksdb::Slice lower_slice;
+  rocksdb::Slice upper_slice;
+  std::unique_ptr<rocksdb::Iterator> iterator;
+};
+
+TableWalk::TableWalk(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
+TableWalk::TableWalk(TableWalk&&) noexcept = default;
+TableWalk& TableWalk::operator=(TableWalk&&) noexcept = default;
+TableWalk::~TableWalk() = default;
+bool TableWalk::Valid() const { return inner_->iterator->Valid(); }
+void TableWalk::Next() { inner_->iterator->Next(); }
+void TableWalk::Seek(std::string_view key) { inner_->iterator->Seek(ToSlice(key)); }
+std::string_view TableWalk::key() const { return ToView(inner_->iterator->key()); }
+std::string_view TableWalk::value() const { return ToView(inner_->iterator->value()); }
+Result<void> TableWalk::status() const {
+  const rocksdb::Status status = inner_->iterator->status();
+  if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
+  return {};
+}
+
+// -- View
+
+struct TableView::Inner {
+  rocksdb::DB& database;
+  const Families& families;
+  const rocksdb::Snapshot* snapshot;
+};
+
+TableView::TableView(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
+TableView::~TableView() { inner_->database.ReleaseSnapshot(inner_->snapshot); }
+
+static Result<std::optional<std::string>> ReadOne(rocksdb::DB& database, const rocksdb::ReadOptions& options,
+                                                  rocksdb::ColumnFamilyHandle* family, std::string_view key) {
+  std::string value;
+  const rocksdb::Status status = database.Get(options, family, ToSlice(key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
+  return value;
+}
+
+Result<std::optional<std::string>> TableView::Get(Table table, std::string_view key) const {
+  rocksdb::ReadOptions options;
+  options.snapshot = inner_->snapshot;
+  return ReadOne(inner_->database, options, inner_->families[static_cast<std::size_t>(table)], key);
+}
+
+TableWalk TableView::Walk(Table table, std::string_view lower, std::string_view upper) const {
+  auto walk = std::make_unique<TableWalk::Inner>();
+  walk->lower = lower;
+  walk->upper = upper;
+  walk->lower_slice = walk->lower;
+  walk->upper_slice = walk->upper;
+  rocksdb::ReadOptions options;
+  options.snapshot = inner_->snapshot;
+  options.iterate_lower_bound = &walk->lower_slice;
+  if (!upper.empty()) options.iterate_upper_bound = &walk->upper_slice;
+  walk->iterator.reset(inner_->database.NewIterator(options, inner_->families[static_cast<std::size_t>(table)]));
+  walk->iterator->Seek(walk->lower_slice);
+  return TableWalk(std::move(walk));
+}
+
+// -- Tables
+
+struct Tables::Inner {
+  std::shared_ptr<rocksdb::Cache> cache;
+  std::shared_ptr<StallClock> stalls = std::make_shared<StallClock>();
+  std::unique_ptr<rocksdb::DB> database;
+  rocksdb::ColumnFamilyHandle* default_family = nullptr;
+  Families families{};
+  bool failed_before = false;
+
+  ~Inner() {
+    if (database == nullptr) return;
+    for (rocksdb::ColumnFamilyHandle* family : families) {
+      if (family != nullptr) database->DestroyColumnFamilyHandle(family).PermitUncheckedError();
+    }
+    if (default_family != nullptr) database->DestroyColumnFamilyHandle(default_family).PermitUncheckedError();
+    database->Close().PermitUncheckedError();
+  }
+};
+
+Tables::Tables(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
+Tables::~Tables() = default;
+
+static Result<void> CheckFamilies(const rocksdb::DBOptions& options, const std::string& path) {
+  std::vector<std::string> names;
+  const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
+  if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
+  for (const std::string& name : names) {
+    if (name == rocksdb::kDefaultColumnFamilyName || std::find(kNames.begin(), kNames.end(), name) != kNames.end()) {
+      continue;
+    }
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} holds a column family \"{}\" that this version does not know: it was made by a newer "
+                            "postrider, or by another program; run the newer one, or name another directory",
+                            path, name));
+  }
+  return {};
+}
+
+Result<std::unique_ptr<Tables>> Tables::Open(const QueueOptions& options) {
+  auto inner = std::make_unique<Inner>();
+  inner->cache = rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/4);
+  rocksdb::DBOptions database = DatabaseOptions(options);
+  database.listeners.push_back(inner->stalls);
+  const std::string path = options.directory.string();
+
+  if (database.env->FileExists(path + "/CURRENT").ok()) {
+    if (auto checked = CheckFamilies(database, path); !checked) return std::unexpected(checked.error());
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
+  for (std::size_t i = 0; i < kTables; ++i) {
+    descriptors.emplace_back(kNames[i], FamilyOptions(static_cast<Table>(i), options, inner->cache));
+  }
+  std::vector<rocksdb::ColumnFamilyHandle*> handles;
+  rocksdb::DB* opened = nullptr;
+  const rocksdb::Status status = rocksdb::DB::Open(database, path, descriptors, &handles, &opened);
+  if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
+  inner->database.reset(opened);
+  inner->default_family = handles[0];
+  std::copy(handles.begin() + 1, handles.end(), inner->families.begin());
+  return std::unique_ptr<Tables>(new Tables(std::move(inner)));
+}
+
+TableBatch Tables::NewBatch() const {
+  return TableBatch(std::unique_ptr<TableBatch::Inner>(new TableBatch::Inner{inner_->families, rocksdb::WriteBatch()}));
+}
+
+Result<void> Tables::Write(TableBatch& batch) {
+  // After a failed write RocksDB refuses all others until it is told to go on.
+  if (inner_->failed_before) {
+    const rocksdb::Status resumed = inner_->database->Resume();
+    if (!resumed.ok()) return std::unexpected(ToError(resumed, "writing the queue"));
+    inner_->failed_before = false;
+  }
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  const rocksdb::Status status = inner_->database->Write(options, &batch.inner_->batch);
+  if (!status.ok()) {
+    inner_->failed_before = true;
+    return std::unexpected(ToError(status, "writing the queue"));
+  }
+  return {};
+}
+
+Result<std::optional<std::string>> Tables::Get(Table table, std::string_view key) const {
+  return ReadOne(*inner_->database, rocksdb::ReadOptions(), inner_->families[static_cast<std::size_t>(table)], key);
+}
+
+TableView Tables::View() const {
+  return TableView(std::unique_ptr<TableView::Inner>(
+      new TableView::Inner{*inner_->database, inner_->families, inner_->database->GetSnapshot()}));
+}
+
+TablesStats Tables::stats() const {
+  TablesStats stats;
+  stats.stall_seconds = inner_->stalls->Seconds();
+  stats.memory_bytes = inner_->cache->GetUsage();
+  for (rocksdb::ColumnFamilyHandle* family : inner_->families) {
+    std::uint64_t bytes = 0;
+    if (inner_->database->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) {
+      stats.memory_bytes += bytes;
+    }
+  }
+  return stats;
+}
+
+}  // namespace postrider::queue
