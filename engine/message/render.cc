@@ -470,29 +470,13 @@ std::uint64_t HashOf(const RenderJob& job) {
 }  // namespace
 
 Result<void> Values::Unpack() {
-  std::string_view packed = job_.fields;
-  const auto damaged = [] { return Fail(ErrorCode::kCorrupt, "the row's packed merge fields do not fit its message"); };
+  FieldUnpacker unpacker(job_.fields);
   for (std::size_t i = 0; i < layout_.field_names.size(); ++i) {
-    std::uint64_t size = 0;
-    int shift = 0;
-    while (true) {
-      if (packed.empty() || shift > 28) return damaged();
-      const auto octet = static_cast<unsigned char>(packed.front());
-      packed.remove_prefix(1);
-      size |= static_cast<std::uint64_t>(octet & 0x7f) << shift;
-      if (octet < 0x80) break;
-      shift += 7;
-    }
-    if (size == 0) {
-      rows_[i] = {nullptr, 0};
-      continue;
-    }
-    --size;
-    if (size > packed.size()) return damaged();
-    rows_[i] = {packed.data(), size};
-    packed.remove_prefix(size);
+    const auto value = unpacker.Next();
+    if (!value) return std::unexpected(value.error());
+    rows_[i] = *value ? Value{(*value)->data(), (*value)->size()} : Value{nullptr, 0};
   }
-  if (!packed.empty()) return damaged();
+  if (!unpacker.at_end()) return DamagedFields();
   return {};
 }
 

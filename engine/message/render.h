@@ -12,6 +12,9 @@
 
 namespace postrider::message {
 
+// The failure of packed fields that are not what the template asks for.
+[[nodiscard]] std::unexpected<Error> DamagedFields();
+
 // A job's values, unpacked. Views into the job.
 class Values {
  public:

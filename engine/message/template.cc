@@ -33,6 +33,29 @@ void FieldPacker::Add(std::string_view value) {
 
 void FieldPacker::AddMissing() { out_ += '\0'; }
 
+std::unexpected<Error> DamagedFields() {
+  return Fail(ErrorCode::kCorrupt, "the row's packed merge fields do not fit its message");
+}
+
+Result<std::optional<std::string_view>> FieldUnpacker::Next() {
+  std::uint64_t size = 0;
+  int shift = 0;
+  while (true) {
+    if (packed_.empty() || shift > 28) return DamagedFields();
+    const auto octet = static_cast<unsigned char>(packed_.front());
+    packed_.remove_prefix(1);
+    size |= static_cast<std::uint64_t>(octet & 0x7f) << shift;
+    if (octet < 0x80) break;
+    shift += 7;
+  }
+  if (size == 0) return std::nullopt;
+  --size;
+  if (size > packed_.size()) return DamagedFields();
+  const std::string_view value = packed_.substr(0, size);
+  packed_.remove_prefix(size);
+  return value;
+}
+
 std::expected<std::shared_ptr<const Template>, Diagnostics> Template::Compile(std::string_view message,
                                                                               const CompileOptions& options) {
   Findings findings(options.file, message);

@@ -42,6 +42,18 @@ class FieldPacker {
   std::string& out_;
 };
 
+// Reads packed values back, in the order of packing.
+class FieldUnpacker {
+ public:
+  explicit FieldUnpacker(std::string_view packed) : packed_(packed) {}
+  // The next value; an empty optional says the row has no such field. kCorrupt if the bytes end too early.
+  [[nodiscard]] Result<std::optional<std::string_view>> Next();
+  [[nodiscard]] bool at_end() const { return packed_.empty(); }
+
+ private:
+  std::string_view packed_;
+};
+
 // What a message needs to know of its job; the same for every attempt, so that a repeat is byte for byte the same.
 struct RenderJob {
   std::uint64_t campaign_id = 0;
