@@ -13,18 +13,13 @@
 #include "config/time.h"
 #include "engine/delivery/core.h"
 #include "engine/delivery/snapshot.h"
+#include "engine/intake/intake.h"
 #include "queue/campaign.h"
 #include "queue/job_store.h"
 
 namespace postrider::observe {
 
-struct IntakeCounts {
-  std::uint64_t campaigns_accepted = 0;
-  std::uint64_t campaigns_failed = 0;
-  std::uint64_t messages_accepted = 0;  // single .eml files
-  std::uint64_t batches = 0;
-  bool stopped_by_disk = false;
-};
+using intake::IntakeCounts;
 
 struct Snapshot {
   Now time{};

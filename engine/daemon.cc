@@ -1,0 +1,471 @@
+#include "engine/daemon.h"
+
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+
+#include "config/load.h"
+#include "engine/io/loop.h"
+#include "engine/observe/operator_log.h"
+#include "engine/queue_questions.h"
+
+namespace postrider::engine {
+namespace {
+
+constexpr std::chrono::milliseconds kThreadTurn{250};
+constexpr std::chrono::seconds kSnapshotDeadline{1};
+// What the store gets to write the last outcomes once the conversations are over.
+constexpr std::chrono::seconds kLastCommits{15};
+// Free space must rise this far above the mark before sending goes on, so that it does not flap.
+constexpr double kDiskHysteresis = 0.01;
+constexpr std::string_view kPausePrefix = "pause/";
+
+std::string PauseKey(const observe::PauseTarget& target) {
+  using Target = delivery::CoreCommand::Target;
+  switch (target.target) {
+    case Target::kAll:
+      return "pause/all";
+    case Target::kSite:
+      return "pause/site/" + target.name;
+    case Target::kSource:
+      return "pause/source/" + target.name;
+  }
+  return {};
+}
+
+std::optional<observe::PauseTarget> ParsePauseKey(std::string_view key) {
+  using Target = delivery::CoreCommand::Target;
+  if (key == "pause/all") return observe::PauseTarget{Target::kAll, ""};
+  for (const auto& [prefix, target] : {std::pair<std::string_view, Target>{"pause/site/", Target::kSite},
+                                       std::pair<std::string_view, Target>{"pause/source/", Target::kSource}}) {
+    if (key.starts_with(prefix)) return observe::PauseTarget{target, std::string(key.substr(prefix.size()))};
+  }
+  return std::nullopt;
+}
+
+std::uint32_t CountCores(const Options& options) {
+  if (options.engine.cores > 0) return static_cast<std::uint32_t>(options.engine.cores);
+  return std::max(1u, std::thread::hardware_concurrency() - 1);
+}
+
+// Thousands of connections need descriptors; the soft limit is often 1024.
+void RaiseDescriptorLimit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options)
+    : config_file_(std::move(config_file)),
+      options_(std::move(options)),
+      clock_(io::MakeSystemClock()),
+      files_(queue::MakeSystemFiles()),
+      tally_(options_->metrics.named_sites),
+      door_(store_waker_) {}
+
+Daemon::~Daemon() {
+  if (running_) (void)Stop();
+}
+
+OptionsPtr Daemon::options() const {
+  const std::lock_guard lock(options_mutex_);
+  return options_;
+}
+
+// --- Start -----------------------------------------------------------------------------------------------------------
+
+Result<void> Daemon::Start() {
+  RaiseDescriptorLimit();
+  if (auto opened = Open(); !opened) return opened;
+  running_ = true;
+  StartThreads();
+  if (auto cores = StartCores(); !cores) {
+    (void)Stop();
+    return cores;
+  }
+  auto admin = observe::MakeAdminServer(*options_, *this, tally_);
+  if (!admin) {
+    (void)Stop();
+    return std::unexpected(std::move(admin).error());
+  }
+  admin_ = *std::move(admin);
+  return {};
+}
+
+// Everything that can be refused without a thread: queue, log, spool, rings.
+Result<void> Daemon::Open() {
+  const Now now = clock_->Read();
+  started_ = now.wall;
+  last_reload_ = now.wall;
+  auto store = queue::OpenJobStore(options_->queue, now.wall);
+  if (!store) return Fail("queue", std::move(store).error());
+  store_ = *std::move(store);
+  auto log = observe::OpenDeliveryLog(options_->log, store_->run(), now.wall);
+  if (!log) return Fail("delivery log", std::move(log).error());
+  log_ = *std::move(log);
+
+  const std::uint32_t cores = CountCores(*options_);
+  for (std::uint32_t core = 0; core < cores; ++core) {
+    auto loop = io::MakeLoop({}, *clock_);
+    if (!loop) return Fail("io_uring", std::move(loop).error());
+    units_.push_back(std::make_unique<CoreUnit>(*std::move(loop), store_waker_, reader_waker_, collector_waker_));
+  }
+  snapshots_due_.resize(cores);
+  last_snapshots_.resize(cores);
+
+  std::vector<StoreLoop::CoreEnd> store_ends;
+  std::vector<ReaderLoop::CoreEnd> reader_ends;
+  for (const auto& unit : units_) {
+    store_ends.push_back({unit->to_store, unit->from_store});
+    reader_ends.push_back({unit->to_reader, unit->from_reader});
+  }
+  store_loop_ = std::make_unique<StoreLoop>(*store_, *log_, tally_, *clock_, store_waker_, door_, std::move(store_ends),
+                                            *options_, [this](queue::CampaignPtr campaign) {
+                                              delivery::CoreCommand command;
+                                              command.kind = delivery::CoreCommand::Kind::kCampaign;
+                                              command.campaign = std::move(campaign);
+                                              Post(command);
+                                            });
+  reader_loop_ = std::make_unique<ReaderLoop>(*store_, reader_waker_, std::move(reader_ends));
+  intake_door_ = std::make_unique<IntakeDoor>(door_, *store_, options_);
+  intake_ = std::make_unique<intake::Intake>(options_, *files_, *intake_door_, *clock_);
+  if (auto opened = intake_->Open(); !opened) return Fail("spool", std::move(opened).error());
+  return {};
+}
+
+void Daemon::StartThreads() {
+  store_thread_ = std::thread([this] {
+    while (!stop_store_.load()) store_loop_->RunOnce(kThreadTurn);
+  });
+  pthread_setname_np(store_thread_.native_handle(), "store");
+  reader_thread_ = std::thread([this] {
+    while (!stop_reader_.load()) reader_loop_->RunOnce(kThreadTurn);
+  });
+  pthread_setname_np(reader_thread_.native_handle(), "reader");
+  intake_thread_ = std::thread([this] {
+    io::Waker waker;
+    while (!stop_intake_.load()) {
+      if (!intake_->RunOnce()) intake_->Wait(waker, kThreadTurn);
+    }
+    intake_finished_ = true;
+  });
+  pthread_setname_np(intake_thread_.native_handle(), "intake");
+}
+
+Result<void> Daemon::StartCores() {
+  const std::size_t cores = units_.size();
+  for (std::size_t to = 0; to < cores; ++to) {
+    for (std::size_t from = 0; from < cores; ++from) {
+      units_[to]->from_peers.push_back(
+          from == to ? nullptr : std::make_unique<io::Mailbox<delivery::PeerMessage>>(1024, units_[to]->loop->waker()));
+    }
+  }
+  const auto state = store_->ReadState("");
+  const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
+  for (std::size_t core = 0; core < cores; ++core) {
+    std::vector<io::Mailbox<delivery::PeerMessage>*> to;
+    std::vector<io::Mailbox<delivery::PeerMessage>*> from;
+    for (std::size_t peer = 0; peer < cores; ++peer) {
+      to.push_back(peer == core ? nullptr : units_[peer]->from_peers[core].get());
+      from.push_back(units_[core]->from_peers[peer].get());
+    }
+    delivery::CoreSettings settings;
+    settings.core = static_cast<std::uint32_t>(core);
+    settings.cores = static_cast<std::uint32_t>(cores);
+    settings.shards = static_cast<std::uint32_t>(options_->queue.shards);
+    settings.run = store_->run();
+    settings.state = state;
+    // Processor 0 is left to the threads that sync and serve.
+    const int processor = options_->engine.pin ? static_cast<int>((core + 1) % processors) : -1;
+    auto started = units_[core]->Start(std::move(settings), options_, std::move(to), std::move(from), processor);
+    if (!started) return Fail("core " + std::to_string(core), std::move(started).error());
+    const std::lock_guard lock(command_mutex_);
+    cores_started_ = core + 1;
+  }
+  return {};
+}
+
+// --- While it runs ---------------------------------------------------------------------------------------------------
+
+void Daemon::Post(const delivery::CoreCommand& command) {
+  const std::lock_guard lock(command_mutex_);
+  for (std::size_t core = 0; core < cores_started_; ++core) {
+    delivery::CoreCommand* slot = units_[core]->commands.Reserve();
+    while (slot == nullptr) {
+      // A core empties its box once a turn.
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+      slot = units_[core]->commands.Reserve();
+    }
+    *slot = command;
+    units_[core]->commands.Publish();
+  }
+}
+
+void Daemon::Watch() {
+  const OptionsPtr now_valid = options();
+  const double queue_free = files_->FreeShare(now_valid->queue.directory).value_or(1);
+  const double log_free = files_->FreeShare(now_valid->log.directory).value_or(1);
+  std::string reason = store_loop_->Trouble();
+  bool was_stopped = false;
+  {
+    const std::lock_guard lock(state_mutex_);
+    queue_free_share_ = queue_free;
+    log_free_share_ = log_free;
+    was_stopped = !stop_reason_.empty();
+  }
+  const double mark = now_valid->disk.stop_sending_below + (was_stopped ? kDiskHysteresis : 0);
+  if (reason.empty() && std::min(queue_free, log_free) < mark) {
+    reason = "free disk space is under disk.stop_sending_below; make room for " +
+             (queue_free < log_free ? now_valid->queue.directory : now_valid->log.directory).string();
+  }
+  StopSending(std::move(reason));
+}
+
+void Daemon::StopSending(std::string reason) {
+  delivery::CoreCommand command;
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (reason.empty() == stop_reason_.empty()) {
+      stop_reason_ = std::move(reason);
+      return;
+    }
+    command.kind = reason.empty() ? delivery::CoreCommand::Kind::kGoOn : delivery::CoreCommand::Kind::kStopSending;
+    stop_reason_ = reason;
+  }
+  if (reason.empty()) {
+    observe::LogInfo("sending goes on");
+  } else {
+    observe::LogError("sending stopped: " + reason);
+  }
+  Post(command);
+}
+
+observe::Snapshot Daemon::Collect() {
+  observe::Snapshot snapshot;
+  {
+    const std::lock_guard lock(collect_mutex_);
+    delivery::CoreCommand command;
+    command.kind = delivery::CoreCommand::Kind::kSnapshot;
+    {
+      const std::lock_guard commands(command_mutex_);
+      for (std::size_t core = 0; core < cores_started_; ++core) {
+        delivery::CoreCommand* slot = units_[core]->commands.Reserve();
+        if (slot == nullptr) continue;  // then the last one is shown again
+        *slot = command;
+        units_[core]->commands.Publish();
+        ++snapshots_due_[core];
+      }
+    }
+    const Monotonic deadline = clock_->Read().monotonic + kSnapshotDeadline;
+    while (true) {
+      bool missing = false;
+      for (std::size_t core = 0; core < units_.size(); ++core) {
+        while (delivery::CoreSnapshot* answer = units_[core]->snapshots.Peek()) {
+          last_snapshots_[core] = *answer;
+          units_[core]->snapshots.Pop();
+          if (snapshots_due_[core] > 0) --snapshots_due_[core];
+        }
+        missing |= snapshots_due_[core] > 0;
+      }
+      const Monotonic now = clock_->Read().monotonic;
+      if (!missing || now >= deadline) break;
+      collector_waker_.Wait(deadline - now);
+    }
+    snapshot.cores = last_snapshots_;
+  }
+  snapshot.time = clock_->Read();
+  snapshot.totals = store_->Totals();
+  snapshot.store = store_->stats();
+  snapshot.store_batch_requests = store_loop_->counts().requests;
+  snapshot.intake = intake_->counts();
+  const std::lock_guard lock(state_mutex_);
+  snapshot.started = started_;
+  snapshot.queue_free_share = queue_free_share_;
+  snapshot.log_free_share = log_free_share_;
+  snapshot.sending_stopped = !stop_reason_.empty();
+  snapshot.stop_reason = stop_reason_;
+  snapshot.last_reload = last_reload_;
+  snapshot.last_reload_good = last_reload_good_;
+  return snapshot;
+}
+
+std::vector<queue::CampaignPtr> Daemon::Campaigns() { return store_->Campaigns(); }
+
+Result<queue::CampaignPtr> Daemon::FindCampaign(std::string_view name) const {
+  if (queue::CampaignPtr campaign = store_->FindCampaign(name)) return campaign;
+  return Fail(ErrorCode::kNotFound,
+              "no campaign is named \"" + std::string(name) + "\"; `postrider status` lists those that are known");
+}
+
+Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignState state) {
+  const auto campaign = FindCampaign(name);
+  if (!campaign) return std::unexpected(campaign.error());
+  const queue::CampaignPtr known = *campaign;
+  const std::chrono::seconds expiry = options()->RetryFor(known->spec.mail_class).expiry;
+  return door_.Run([&](StoreTurn& turn) -> Result<void> {
+    if (auto set = turn.store.SetState(known->id, state, turn.now, expiry); !set) return set;
+    turn.changed.push_back(known->id);
+    AppendCampaignEvent(turn, known->spec, known->id, queue::ToString(state), "by the operator");
+    return {};
+  });
+}
+
+Result<void> Daemon::Pause(const observe::PauseTarget& target) { return SetPause(target, true); }
+
+Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(target, false); }
+
+Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
+  const std::string key = PauseKey(target);
+  auto done = door_.Run([&](StoreTurn& turn) -> Result<void> {
+    if (pause) {
+      turn.store.PutState(key, "1");
+    } else {
+      turn.store.DeleteState(key);
+    }
+    queue::Event event;
+    event.kind = queue::EventKind::kPath;
+    event.time = turn.now;
+    event.reply = std::string(pause ? "paused" : "resumed") + " by the operator: " + key.substr(kPausePrefix.size());
+    turn.log.Append(event);
+    return {};
+  });
+  if (!done) return done;
+  delivery::CoreCommand command;
+  command.kind = pause ? delivery::CoreCommand::Kind::kPause : delivery::CoreCommand::Kind::kResume;
+  command.target = target.target;
+  command.name = target.name;
+  Post(command);
+  return {};
+}
+
+std::vector<observe::PauseTarget> Daemon::Pauses() {
+  std::vector<observe::PauseTarget> pauses;
+  for (const auto& [key, value] : store_->ReadState(kPausePrefix)) {
+    if (auto target = ParsePauseKey(key)) pauses.push_back(*std::move(target));
+  }
+  return pauses;
+}
+
+Result<std::vector<queue::DomainBacklog>> Daemon::Backlog(std::size_t most) {
+  return store_->Backlog(most, clock_->Read().wall);
+}
+
+Result<std::vector<observe::FoundJob>> Daemon::Find(std::string_view address) { return FindJobs(*store_, address); }
+
+Result<void> Daemon::ExportRemaining(std::string_view campaign,
+                                     const std::function<bool(std::string_view line)>& write) {
+  const auto known = FindCampaign(campaign);
+  if (!known) return std::unexpected(known.error());
+  return engine::ExportRemaining(*store_, **known, write);
+}
+
+Result<void> Daemon::Reload() {
+  auto loaded = LoadOptions(config_file_);
+  const Wall now = clock_->Read().wall;
+  if (!loaded) {
+    std::string problems;
+    for (const Diagnostic& diagnostic : loaded.error()) problems += "\n" + ToString(diagnostic);
+    observe::LogError("reload refused, the old configuration stays:" + problems);
+    const std::lock_guard lock(state_mutex_);
+    last_reload_ = now;
+    last_reload_good_ = false;
+    return Fail(ErrorCode::kInvalid, "the configuration is not valid, the old one stays:" + problems);
+  }
+  const OptionsPtr fresh = *std::move(loaded);
+  {
+    const std::lock_guard lock(options_mutex_);
+    if (fresh->queue.directory != options_->queue.directory || fresh->spool.directory != options_->spool.directory ||
+        fresh->log.directory != options_->log.directory || fresh->admin.listen != options_->admin.listen ||
+        fresh->engine.cores != options_->engine.cores) {
+      observe::LogWarning("directories, admin.listen and engine.cores change with the next start only");
+    }
+    options_ = fresh;
+  }
+  intake_->SetOptions(fresh);
+  intake_door_->SetOptions(fresh);
+  delivery::CoreCommand command;
+  command.kind = delivery::CoreCommand::Kind::kReload;
+  command.options = fresh;
+  Post(command);
+  const std::lock_guard lock(state_mutex_);
+  last_reload_ = now;
+  last_reload_good_ = true;
+  observe::LogInfo("configuration reloaded");
+  return {};
+}
+
+std::string Daemon::Trouble() {
+  {
+    const std::lock_guard lock(state_mutex_);
+    if (!stop_reason_.empty()) return "sending stopped: " + stop_reason_;
+  }
+  const intake::IntakeCounts counts = intake_->counts();
+  if (!counts.trouble.empty()) return "intake: " + counts.trouble;
+  return {};
+}
+
+// --- Stop ------------------------------------------------------------------------------------------------------------
+
+bool Daemon::Stop() {
+  running_ = false;
+  const std::chrono::seconds conversations = options()->timeouts.shutdown;
+  const Monotonic deadline = clock_->Read().monotonic + conversations + kLastCommits;
+  const auto wait_for = [&](auto&& condition) {
+    while (!condition()) {
+      if (clock_->Read().monotonic >= deadline) return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  };
+
+  stop_intake_ = true;
+  bool whole = wait_for([&] { return intake_finished_.load(); });
+  whole = StopCores(conversations, wait_for) && whole;
+  whole = whole && wait_for([&] { return store_loop_->Idle(); });
+  if (!whole) {
+    const std::string trouble = store_loop_->Trouble();
+    observe::LogError("the last outcomes could not be made durable" + (trouble.empty() ? "" : ": " + trouble) +
+                      "; after the next start these recipients are tried again");
+    return false;
+  }
+  intake_thread_.join();
+  stop_reader_ = true;
+  reader_waker_.Wake();
+  reader_thread_.join();
+  door_.Close();
+  stop_store_ = true;
+  store_waker_.Wake();
+  store_thread_.join();
+  admin_.reset();
+  return true;
+}
+
+bool Daemon::StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for) {
+  delivery::CoreCommand command;
+  command.kind = delivery::CoreCommand::Kind::kDrain;
+  command.deadline = conversations;
+  Post(command);
+  std::size_t started = 0;
+  {
+    // Nobody may post to a core that is about to end.
+    const std::lock_guard lock(command_mutex_);
+    started = std::exchange(cores_started_, 0);
+  }
+  bool whole = true;
+  for (std::size_t core = 0; core < started; ++core) {
+    if (wait_for([&] { return units_[core]->finished(); })) {
+      units_[core]->Join();
+    } else {
+      whole = false;
+    }
+  }
+  return whole;
+}
+
+}  // namespace postrider::engine

@@ -1,0 +1,120 @@
+#pragma once
+// The running program: builds every part in one visible order, starts their threads, answers the operator (Control),
+// and stops everything in reverse: intake, admission, conversations, store, log, admin. All threads of the house start
+// here (or in CoreUnit). Made, started and stopped by one thread.
+
+#include <atomic>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "config/error.h"
+#include "config/options.h"
+#include "engine/core_unit.h"
+#include "engine/intake/intake.h"
+#include "engine/intake_door.h"
+#include "engine/io/clock.h"
+#include "engine/io/mailbox.h"
+#include "engine/observe/admin_server.h"
+#include "engine/observe/control.h"
+#include "engine/observe/delivery_log.h"
+#include "engine/observe/event_tally.h"
+#include "engine/reader_loop.h"
+#include "engine/store_call.h"
+#include "engine/store_loop.h"
+#include "queue/files.h"
+#include "queue/job_store.h"
+
+namespace postrider::engine {
+
+class Daemon : public observe::Control {
+ public:
+  // config_file is read again by Reload; options is what it said.
+  Daemon(std::filesystem::path config_file, OptionsPtr options);
+  ~Daemon() override;  // stops what runs
+
+  // Opens the queue and starts everything. On failure nothing runs.
+  [[nodiscard]] Result<void> Start();
+  // Once a second or so: disks, the store's trouble.
+  void Watch();
+  // The orderly end. False: something could not be made durable (the sentence is in the operator's log); the queue
+  // still holds it.
+  [[nodiscard]] bool Stop();
+
+  [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
+
+  // observe::Control
+  observe::Snapshot Collect() override;
+  std::vector<queue::CampaignPtr> Campaigns() override;
+  Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override;
+  Result<void> Pause(const observe::PauseTarget& target) override;
+  Result<void> Resume(const observe::PauseTarget& target) override;
+  std::vector<observe::PauseTarget> Pauses() override;
+  Result<std::vector<queue::DomainBacklog>> Backlog(std::size_t most) override;
+  Result<std::vector<observe::FoundJob>> Find(std::string_view address) override;
+  Result<void> ExportRemaining(std::string_view campaign,
+                               const std::function<bool(std::string_view line)>& write) override;
+  Result<void> Reload() override;
+  std::string Trouble() override;
+
+ private:
+  Result<void> Open();
+  Result<void> StartCores();
+  void StartThreads();
+  void Post(const delivery::CoreCommand& command);
+  bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
+  Result<void> SetPause(const observe::PauseTarget& target, bool pause);
+  Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
+  void StopSending(std::string reason);
+  OptionsPtr options() const;
+
+  const std::filesystem::path config_file_;
+  mutable std::mutex options_mutex_;
+  OptionsPtr options_;
+
+  std::unique_ptr<io::Clock> clock_;
+  std::unique_ptr<queue::Files> files_;
+  std::unique_ptr<queue::JobStore> store_;
+  std::unique_ptr<observe::DeliveryLog> log_;
+  observe::EventTally tally_;
+  io::Waker store_waker_;
+  io::Waker reader_waker_;
+  io::Waker collector_waker_;
+  StoreDoor door_;
+  std::vector<std::unique_ptr<CoreUnit>> units_;
+  std::unique_ptr<StoreLoop> store_loop_;
+  std::unique_ptr<ReaderLoop> reader_loop_;
+  std::unique_ptr<IntakeDoor> intake_door_;
+  std::unique_ptr<intake::Intake> intake_;
+  std::unique_ptr<observe::AdminServer> admin_;
+
+  std::atomic<bool> stop_intake_{false};
+  std::atomic<bool> intake_finished_{false};
+  std::atomic<bool> stop_reader_{false};
+  std::atomic<bool> stop_store_{false};
+  std::thread intake_thread_;
+  std::thread reader_thread_;
+  std::thread store_thread_;
+  bool running_ = false;
+
+  std::mutex command_mutex_;       // makes the many who post commands one producer
+  std::size_t cores_started_ = 0;  // guarded by command_mutex_; they hear commands
+
+  std::mutex collect_mutex_;  // one collector of snapshots at a time
+  std::vector<std::uint32_t> snapshots_due_;
+  std::vector<delivery::CoreSnapshot> last_snapshots_;
+
+  mutable std::mutex state_mutex_;  // guards what follows
+  Wall started_{};
+  Wall last_reload_{};
+  bool last_reload_good_ = true;
+  std::string stop_reason_;
+  double queue_free_share_ = 1;
+  double log_free_share_ = 1;
+};
+
+}  // namespace postrider::engine

@@ -1,0 +1,33 @@
+#pragma once
+// Intake's way into the queue: every call is staged by the store thread with the next batch and returns when that batch
+// is synced. Used by the intake thread alone.
+
+#include "config/options.h"
+#include "engine/store_call.h"
+#include "queue/campaign_writer.h"
+
+namespace postrider::engine {
+
+class IntakeDoor : public queue::CampaignWriter {
+ public:
+  IntakeDoor(StoreDoor& door, queue::JobStore& store, OptionsPtr options)
+      : door_(door), store_(store), options_(std::move(options)) {}
+
+  void SetOptions(OptionsPtr options) { options_ = std::move(options); }
+
+  queue::CampaignPtr Find(std::string_view name) override { return store_.FindCampaign(name); }
+  Result<queue::CampaignId> Begin(const queue::CampaignSpec& spec, std::string_view message) override;
+  Result<void> Append(const queue::EnqueueBatch& batch) override;
+  Result<void> Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) override;
+
+ private:
+  StoreDoor& door_;
+  queue::JobStore& store_;
+  OptionsPtr options_;
+};
+
+// The delivery log's line about a campaign: what happened to it, with a sentence.
+void AppendCampaignEvent(StoreTurn& turn, const queue::CampaignSpec& spec, queue::CampaignId id, std::string_view what,
+                         std::string_view note);
+
+}  // namespace postrider::engine

@@ -1,0 +1,33 @@
+#include "engine/store_call.h"
+
+#include <chrono>
+#include <thread>
+
+namespace postrider::engine {
+
+Result<void> StoreDoor::Run(std::move_only_function<Result<void>(StoreTurn&)> stage) {
+  StoreCall call;
+  call.stage = std::move(stage);
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (closed_) return Fail(ErrorCode::kUnavailable, "the queue is shutting down");
+      if (StoreCall** slot = box_.Reserve()) {
+        *slot = &call;
+        box_.Publish();
+        break;
+      }
+    }
+    // Sixty-four callers wait already: the store is syncing, and this one is in no hurry.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  call.done.acquire();
+  return std::move(call.result);
+}
+
+void StoreDoor::Close() {
+  const std::lock_guard lock(mutex_);
+  closed_ = true;
+}
+
+}  // namespace postrider::engine
