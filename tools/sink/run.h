@@ -1,0 +1,13 @@
+#pragma once
+// The program around the server: its files, signals and ends.
+
+#include "tools/sink/options.h"
+
+namespace postrider::sink {
+
+// Says "ready" and the addresses on standard output once it listens. Ends on SIGTERM, SIGINT, or as the options ask,
+// and writes the summary, as it does on SIGUSR1. Returns 0, or 1 after saying on standard error what went wrong and
+// what to do. Blocks those signals in the calling thread.
+[[nodiscard]] int RunSink(const Options& options);
+
+}  // namespace postrider::sink
