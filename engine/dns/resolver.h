@@ -1,7 +1,8 @@
 #pragma once
 // Names to what SMTP needs, on the ring of one core: MX lookup by RFC 5321 section 5.1, null MX by RFC 7505, addresses.
 // The seam Resolver has one implementation over c-ares with a bounded TTL cache, and one in the simulation.
-// Single-threaded; answers come through the callback on a later turn of the loop, or at once from the cache.
+// Single-threaded; answers come through the callback on a later turn of the loop, or at once from the cache. All who
+// ask for one name at a time share one query. Must not be destroyed inside a callback.
 
 #include <chrono>
 #include <cstdint>
