@@ -12,6 +12,8 @@ namespace postrider::message {
 namespace {
 
 constexpr std::size_t kQuotedHeadMax = 75;  // a line of quoted-printable, its soft line end left out
+// Of a longer line: short enough that it mostly fits behind a field.
+constexpr std::size_t kQuotedHeadCut = 36;
 
 bool IsIdentity(TransferEncoding encoding) {
   return encoding == TransferEncoding::kSevenBit || encoding == TransferEncoding::kEightBit ||
@@ -334,6 +336,7 @@ void BodyCompiler::EmitTextAfterField(std::string_view text) {
   std::string head = EncodeFront(line, kQuotedHeadMax, taken);
   std::string rest;
   if (taken < line.size()) {
+    head = EncodeFront(line, kQuotedHeadCut, taken);
     rest = "=\r\n";
     text.remove_prefix(taken);
   } else if (!ended) {

@@ -109,7 +109,7 @@ std::optional<ParameterizedValue> ParameterizedValue::Parse(std::string_view tex
   ParameterizedValue parsed;
   if (!reader.SkipBlanks()) return std::nullopt;
   parsed.value = LowerCase(reader.Token());
-  if (parsed.value.empty()) return std::nullopt;
+  if (parsed.value.empty() || !IsAscii(parsed.value)) return std::nullopt;
   while (true) {
     if (!reader.SkipBlanks()) return std::nullopt;
     if (reader.done()) return parsed;
@@ -118,7 +118,8 @@ std::optional<ParameterizedValue> ParameterizedValue::Parse(std::string_view tex
     if (reader.done()) return parsed;  // a last ";" with nothing behind it is common
     ParameterValue parameter;
     parameter.name = reader.Token();
-    if (parameter.name.empty() || !reader.SkipBlanks() || !reader.Take('=') || !reader.SkipBlanks())
+    if (parameter.name.empty() || !IsAscii(parameter.name) || !reader.SkipBlanks() || !reader.Take('=') ||
+        !reader.SkipBlanks())
       return std::nullopt;
     if (reader.Take('"')) {
       std::optional<std::string> value = reader.QuotedRest();

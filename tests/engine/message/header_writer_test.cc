@@ -40,7 +40,8 @@ TEST(HeaderWriter, LeavesPlainTextAlone) {
 }
 
 TEST(HeaderWriter, EncodesOnlyTheWordsThatNeedIt) {
-  EXPECT_EQ(Unstructured("Hallo Jörg Müller, hi"), "Subject: Hallo =?UTF-8?Q?J=C3=B6rg_M=C3=BCller,?= hi");
+  EXPECT_EQ(Unstructured("Hallo Jörg-Peter Smith, hi"), "Subject: Hallo =?UTF-8?Q?J=C3=B6rg-Peter?= Smith, hi");
+  EXPECT_EQ(Unstructured("für Jörg hier"), "Subject: =?UTF-8?B?ZsO8ciBKw7ZyZw==?= hier");
   EXPECT_EQ(Unstructured("日本語"), "Subject: =?UTF-8?B?5pel5pys6Kqe?=");
   // What would read as encoded is encoded.
   EXPECT_EQ(DecodeEncodedWords(Unstructured("=?utf-8?q?x?=").substr(9)), "=?utf-8?q?x?=");
@@ -114,7 +115,7 @@ TEST(HeaderWriter, QuotesADisplayNameSoThatItCannotEnd) {
   EXPECT_EQ(DisplayName("Lima, Ana"), "\"Lima, Ana\"");
   EXPECT_EQ(DisplayName("a\"b\\c"), "\"a\\\"b\\\\c\"");
   EXPECT_EQ(DisplayName("x <evil@example.com>"), "\"x <evil@example.com>\"");
-  EXPECT_EQ(DisplayName("José, Zé"), "=?UTF-8?Q?Jos=C3=A9=2C_Z=C3=A9?=");
+  EXPECT_EQ(DisplayName("José, and friends"), "=?UTF-8?Q?Jos=C3=A9=2C_and_friends?=");
   EXPECT_EQ(DisplayName("   "), "");
   const std::string quotes(600, '"');
   EXPECT_EQ(DecodeEncodedWords(Unfold(DisplayName(quotes))), quotes);
