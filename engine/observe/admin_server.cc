@@ -164,31 +164,8 @@ class ApiHandler final : public CivetHandler {
   std::vector<std::string> own_names_;
 };
 
-class CivetAdminServer final : public AdminServer {
- public:
-  CivetAdminServer(const Options& options, Control& control, EventTally& tally,
-                   const std::vector<std::string>& civet_options, const CivetCallbacks& callbacks)
-      : handler_(options, control, tally), server_(civet_options, &callbacks) {
-    server_.addHandler("/", handler_);
-    const std::vector<int> ports = server_.getListeningPorts();
-    if (!ports.empty()) port_ = static_cast<std::uint16_t>(ports.front());
-  }
-  ~CivetAdminServer() override {
-    handler_.Stop();
-    server_.close();
-  }
-  std::uint16_t port() const override { return port_; }
-
- private:
-  ApiHandler handler_;
-  CivetServer server_;
-  std::uint16_t port_ = 0;
-};
-
-// Why the address cannot be listened on; civetweb does not say.
-std::string WhyNot(const SocketAddress& address) {
+sockaddr_storage ToSystem(const SocketAddress& address, socklen_t& length) {
   sockaddr_storage storage{};
-  socklen_t length = 0;
   if (address.ip.IsIpv4()) {
     auto& ipv4 = reinterpret_cast<sockaddr_in&>(storage);
     ipv4.sin_family = AF_INET;
@@ -202,6 +179,13 @@ std::string WhyNot(const SocketAddress& address) {
     std::memcpy(&ipv6.sin6_addr, address.ip.bytes.data(), sizeof ipv6.sin6_addr);
     length = sizeof ipv6;
   }
+  return storage;
+}
+
+// Why the address cannot be listened on; civetweb does not say.
+std::string WhyNot(const SocketAddress& address) {
+  socklen_t length = 0;
+  const sockaddr_storage storage = ToSystem(address, length);
   const int fd = socket(storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const int on = 1;
   std::string reason;
@@ -212,6 +196,47 @@ std::string WhyNot(const SocketAddress& address) {
   if (fd >= 0) close(fd);
   return reason;
 }
+
+// civetweb's accepting thread looks only every 2 s whether it shall stop, unless somebody connects.
+class StopNudge {
+ public:
+  explicit StopNudge(const SocketAddress& address) {
+    socklen_t length = 0;
+    const sockaddr_storage storage = ToSystem(address, length);
+    fd_ = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd_ >= 0) (void)!connect(fd_, reinterpret_cast<const sockaddr*>(&storage), length);
+  }
+  ~StopNudge() {
+    if (fd_ >= 0) close(fd_);
+  }
+  StopNudge(const StopNudge&) = delete;
+  StopNudge& operator=(const StopNudge&) = delete;
+
+ private:
+  int fd_ = -1;
+};
+
+class CivetAdminServer final : public AdminServer {
+ public:
+  CivetAdminServer(const Options& options, Control& control, EventTally& tally,
+                   const std::vector<std::string>& civet_options, const CivetCallbacks& callbacks)
+      : address_(options.admin.listen), handler_(options, control, tally), server_(civet_options, &callbacks) {
+    server_.addHandler("/", handler_);
+    const std::vector<int> ports = server_.getListeningPorts();
+    if (!ports.empty()) address_.port = static_cast<std::uint16_t>(ports.front());
+  }
+  ~CivetAdminServer() override {
+    handler_.Stop();
+    const StopNudge nudge(address_);
+    server_.close();
+  }
+  std::uint16_t port() const override { return address_.port; }
+
+ private:
+  SocketAddress address_;
+  ApiHandler handler_;
+  CivetServer server_;
+};
 
 int Discard(const mg_connection*, const char*) { return 1; }
 

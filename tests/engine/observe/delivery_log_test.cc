@@ -1,0 +1,352 @@
+#include "engine/observe/delivery_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <csignal>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <fmt/format.h>
+#include <zstd.h>
+
+#include "engine/observe/log_files.h"
+#include "tests/engine/observe/temporary_directory.h"
+
+namespace postrider::observe {
+namespace {
+
+namespace fs = std::filesystem;
+using queue::Event;
+using std::chrono::milliseconds;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::SizeIs;
+
+constexpr Wall kStart{milliseconds(1'795'499'045'007)};
+
+Event EventFor(std::string recipient) {
+  Event event;
+  event.time = kStart;
+  event.final = true;
+  event.recipient = std::move(recipient);
+  return event;
+}
+
+std::string ReadFile(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+void WriteFile(const fs::path& path, std::string_view text) { std::ofstream(path, std::ios::binary) << text; }
+
+std::vector<std::string> Names(const fs::path& directory) {
+  std::vector<std::string> names;
+  for (const auto& entry : fs::directory_iterator(directory)) names.push_back(entry.path().filename());
+  std::ranges::sort(names);
+  return names;
+}
+
+mode_t ModeOf(const fs::path& path) {
+  struct stat status {};
+  stat(path.c_str(), &status);
+  return status.st_mode & 07777;
+}
+
+// A limit on the size of files stands for a full disk: write() writes what fits, then fails.
+class FullDisk {
+ public:
+  explicit FullDisk(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FullDisk() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_{};
+};
+
+class DeliveryLogTest : public testing::Test {
+ protected:
+  DeliveryLogTest() { options_.directory = directory_.path() / "log"; }
+
+  std::unique_ptr<DeliveryLog> Open(std::uint64_t run = 3, Wall now = kStart) {
+    Result<std::unique_ptr<DeliveryLog>> log = OpenDeliveryLog(options_, run, now);
+    EXPECT_TRUE(log) << log.error().message;
+    return log ? *std::move(log) : nullptr;
+  }
+  static void Write(DeliveryLog& log, std::string recipient) {
+    log.Append(EventFor(std::move(recipient)));
+    const Result<void> synced = log.Sync();
+    EXPECT_TRUE(synced) << synced.error().message;
+  }
+  std::vector<std::string> Find(std::string_view recipient, std::size_t most = 100) {
+    const Result<std::vector<std::string>> found = FindInLog(options_, recipient, most);
+    EXPECT_TRUE(found) << found.error().message;
+    return found.value_or(std::vector<std::string>());
+  }
+  fs::path PathOf(std::string_view name) { return options_.directory / name; }
+
+  TemporaryDirectory directory_;
+  LogOptions options_;
+  const std::string first_ = "delivery-20261124T054405.007Z-3.jsonl";
+};
+
+TEST_F(DeliveryLogTest, NamesItsFileAfterTimeAndRunForTheOwnerAlone) {
+  const auto log = Open();
+  Write(*log, "a@example.org");
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_));
+  EXPECT_EQ(ModeOf(options_.directory), 0700);
+  EXPECT_EQ(ModeOf(PathOf(first_)), 0600);
+  const std::string text = ReadFile(PathOf(first_));
+  EXPECT_THAT(text, HasSubstr("\"recipient\":\"a@example.org\""));
+  EXPECT_EQ(text.back(), '\n');
+  EXPECT_EQ(log->bytes_written(), text.size());
+}
+
+TEST_F(DeliveryLogTest, WritesNothingBeforeSync) {
+  const auto log = Open();
+  log->Append(EventFor("a@example.org"));
+  EXPECT_EQ(ReadFile(PathOf(first_)), "");
+  ASSERT_TRUE(log->Sync());
+  EXPECT_NE(ReadFile(PathOf(first_)), "");
+}
+
+TEST_F(DeliveryLogTest, ContinuesTheNewestFileAndCutsItsTornLine) {
+  Write(*Open(), "a@example.org");
+  const std::string whole = ReadFile(PathOf(first_));
+  WriteFile(PathOf(first_), whole + whole.substr(0, whole.size() / 2));
+  const auto log = Open(4, kStart + std::chrono::hours(1));
+  EXPECT_EQ(ReadFile(PathOf(first_)), whole);
+  Write(*log, "b@example.org");
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_));
+  EXPECT_TRUE(ReadFile(PathOf(first_)).starts_with(whole));
+  EXPECT_THAT(ReadFile(PathOf(first_)), HasSubstr("b@example.org"));
+}
+
+TEST_F(DeliveryLogTest, CutsATornLineThatIsLongerThanOnePieceAndOneWithoutAnyEnd) {
+  Write(*Open(), "a@example.org");
+  const std::string whole = ReadFile(PathOf(first_));
+  WriteFile(PathOf(first_), whole + std::string(9000, 'x'));
+  Open();
+  EXPECT_EQ(ReadFile(PathOf(first_)), whole);
+  WriteFile(PathOf(first_), std::string(9000, 'x'));
+  Open();
+  EXPECT_EQ(ReadFile(PathOf(first_)), "");
+}
+
+TEST_F(DeliveryLogTest, RotatesBySize) {
+  options_.rotate_bytes = 1;
+  const auto log = Open();
+  log->Rotate(kStart);
+  EXPECT_THAT(Names(options_.directory), SizeIs(1)) << "an empty file is kept";
+  Write(*log, "a@example.org");
+  log->Rotate(kStart);
+  Write(*log, "b@example.org");
+  // The clock stands still, or goes back: names rise all the same.
+  log->Rotate(kStart - std::chrono::hours(1));
+  EXPECT_THAT(Names(options_.directory),
+              ElementsAre(first_, "delivery-20261124T054405.008Z-3.jsonl", "delivery-20261124T054405.009Z-3.jsonl"));
+}
+
+TEST_F(DeliveryLogTest, RotatesByAge) {
+  const auto log = Open();
+  Write(*log, "a@example.org");
+  log->Rotate(kStart + options_.rotate_age - milliseconds(1));
+  EXPECT_THAT(Names(options_.directory), SizeIs(1));
+  log->Rotate(kStart + options_.rotate_age);
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_, "delivery-20261125T054405.007Z-3.jsonl"));
+}
+
+TEST_F(DeliveryLogTest, CompressesClosedFilesAndRemovesThePlainOne) {
+  options_.rotate_bytes = 1;
+  const auto log = Open();
+  for (int i = 0; i < 5000; ++i) log->Append(EventFor(fmt::format("r{}@example.org", i)));
+  ASSERT_TRUE(log->Sync());
+  const std::string whole = ReadFile(PathOf(first_));
+  log->Rotate(kStart);
+  int steps = 0;
+  while (log->Compress()) ++steps;
+  EXPECT_GT(steps, 2) << "not all in one step";
+  EXPECT_EQ(log->TakeProblem(), "");
+  EXPECT_FALSE(fs::exists(PathOf(first_)));
+  const std::string compressed = ReadFile(PathOf(first_ + ".zst"));
+  EXPECT_EQ(ModeOf(PathOf(first_ + ".zst")), 0600);
+  std::string back(whole.size() + 1, '\0');
+  back.resize(
+      ZSTD_decompressDCtx(std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)>(ZSTD_createDCtx(), ZSTD_freeDCtx).get(),
+                          back.data(), back.size(), compressed.data(), compressed.size()));
+  EXPECT_EQ(back, whole);
+}
+
+TEST_F(DeliveryLogTest, CompressesAtOpenWhatAnEarlierRunLeftPlain) {
+  options_.rotate_bytes = 1;
+  {
+    const auto log = Open();
+    Write(*log, "a@example.org");
+    log->Rotate(kStart);
+    Write(*log, "b@example.org");
+  }
+  WriteFile(PathOf(first_ + ".zst.tmp"), "half a compression");
+  const auto log = Open();
+  EXPECT_FALSE(fs::exists(PathOf(first_ + ".zst.tmp")));
+  while (log->Compress()) {
+  }
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_ + ".zst", "delivery-20261124T054405.008Z-3.jsonl"));
+}
+
+TEST_F(DeliveryLogTest, RemovesAPlainFileWhoseCompressedTwinIsWhole) {
+  options_.rotate_bytes = 1;
+  {
+    const auto log = Open();
+    Write(*log, "a@example.org");
+    log->Rotate(kStart);
+    const std::string whole = ReadFile(PathOf(first_));
+    while (log->Compress()) {
+    }
+    // As if the crash had come between the rename and the removal.
+    WriteFile(PathOf(first_), whole);
+    fs::remove(PathOf("delivery-20261124T054405.008Z-3.jsonl"));
+  }
+  EXPECT_THAT(Find("a@example.org"), SizeIs(1)) << "not found twice";
+  const auto log = Open();
+  EXPECT_FALSE(fs::exists(PathOf(first_)));
+  Write(*log, "b@example.org");
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_ + ".zst", "delivery-20261124T054405.008Z-3.jsonl"));
+}
+
+TEST_F(DeliveryLogTest, FailsSyncOnAFullDiskAndWritesTheRestLater) {
+  const auto log = Open();
+  Write(*log, "a@example.org");
+  const std::size_t before = ReadFile(PathOf(first_)).size();
+  log->Append(EventFor("b@example.org"));
+  log->Append(EventFor("c@example.org"));
+  {
+    const FullDisk disk(before + 20);
+    for (int i = 0; i < 2; ++i) {
+      const Result<void> synced = log->Sync();
+      ASSERT_FALSE(synced);
+      EXPECT_EQ(synced.error().code, ErrorCode::kNoSpace);
+      EXPECT_THAT(synced.error().message, HasSubstr(first_));
+    }
+    log->Rotate(kStart + std::chrono::hours(100));
+    EXPECT_THAT(Names(options_.directory), SizeIs(1)) << "a file with half a line is not closed";
+  }
+  ASSERT_TRUE(log->Sync());
+  for (const char* recipient : {"a@example.org", "b@example.org", "c@example.org"}) {
+    EXPECT_THAT(Find(recipient), SizeIs(1)) << recipient;
+  }
+}
+
+TEST_F(DeliveryLogTest, KeepsThePlainFileWhenItCannotBeCompressed) {
+  options_.rotate_bytes = 1;
+  const auto log = Open();
+  Write(*log, "a@example.org");
+  log->Rotate(kStart);
+  {
+    const FullDisk disk(0);
+    while (log->Compress()) {
+    }
+  }
+  EXPECT_THAT(log->TakeProblem(), HasSubstr(first_));
+  EXPECT_EQ(log->TakeProblem(), "");
+  EXPECT_TRUE(fs::exists(PathOf(first_)));
+  EXPECT_FALSE(fs::exists(PathOf(first_ + ".zst.tmp")));
+}
+
+TEST_F(DeliveryLogTest, SaysWhatIsWrongWithTheDirectory) {
+  WriteFile(directory_.path() / "file", "");
+  options_.directory = directory_.path() / "file";
+  const auto log = OpenDeliveryLog(options_, 1, kStart);
+  ASSERT_FALSE(log);
+  EXPECT_THAT(log.error().message, HasSubstr("log.directory"));
+  EXPECT_THAT(log.error().message, HasSubstr(options_.directory.string()));
+}
+
+TEST_F(DeliveryLogTest, NeverFollowsASymbolicLink) {
+  fs::create_directories(options_.directory);
+  WriteFile(directory_.path() / "victim", "precious");
+  fs::create_symlink(directory_.path() / "victim", PathOf(first_));
+  const auto log = OpenDeliveryLog(options_, 3, kStart);
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code, ErrorCode::kDenied);
+  EXPECT_EQ(ReadFile(directory_.path() / "victim"), "precious");
+}
+
+TEST_F(DeliveryLogTest, FindsARecipientInPlainAndCompressedFilesOldestFirst) {
+  options_.rotate_bytes = 1;
+  const auto log = Open();
+  for (int i = 0; i < 4; ++i) {
+    for (int other = 0; other < 1000; ++other) log->Append(EventFor(fmt::format("x{}@example.org", other)));
+    Event event = EventFor("ana@example.org");
+    event.attempt = static_cast<std::uint16_t>(i + 1);
+    log->Append(event);
+    ASSERT_TRUE(log->Sync());
+    log->Rotate(kStart);
+    // The first two files are compressed, the others plain.
+    while (i < 2 && log->Compress()) {
+    }
+  }
+  ASSERT_THAT(Find("ana@example.org"), SizeIs(4));
+  for (int i = 0; i < 4; ++i) {
+    EXPECT_THAT(Find("ana@example.org")[i], HasSubstr(fmt::format("\"attempt\":{},", i + 1)));
+  }
+  ASSERT_THAT(Find("ana@example.org", 3), SizeIs(3)) << "the newest three";
+  EXPECT_THAT(Find("ana@example.org", 3)[0], HasSubstr("\"attempt\":2,"));
+  EXPECT_THAT(Find("na@example.org"), SizeIs(0));
+}
+
+TEST_F(DeliveryLogTest, FindPassesOverWhatIsNoLineOfOurs) {
+  const auto log = Open();
+  Write(*log, "ana@example.org");
+  const std::string line = ReadFile(PathOf(first_));
+  // Garbage, an endless line with the mark in it, and a last line without its end.
+  WriteFile(PathOf(first_), "\0\xff garbage\n" + line.substr(0, line.size() - 1) + std::string(2 << 20, 'x') + "\n" +
+                                line + line.substr(0, line.size() - 1));
+  WriteFile(PathOf("delivery-nonsense.jsonl"), line);
+  WriteFile(PathOf("delivery-20261124T054405.007Z-3.jsonl.gz"), line);
+  EXPECT_THAT(Find("ana@example.org"), ElementsAre(line.substr(0, line.size() - 1)));
+}
+
+TEST_F(DeliveryLogTest, FindSaysWhichFileIsDamaged) {
+  fs::create_directories(options_.directory);
+  WriteFile(PathOf(first_ + ".zst"), "this is no zstd at all");
+  const auto found = FindInLog(options_, "ana@example.org", 10);
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kCorrupt);
+  EXPECT_THAT(found.error().message, HasSubstr(first_ + ".zst"));
+}
+
+TEST_F(DeliveryLogTest, FindEndsWhenToldTo) {
+  Write(*Open(), "ana@example.org");
+  const auto found = FindInLog(options_, "ana@example.org", 10, [] { return false; });
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code, ErrorCode::kUnavailable);
+}
+
+TEST(LogFileNames, AreReadBackAndNothingElseIs) {
+  const std::optional<LogFile> file = ParseLogFileName("/x/" + LogFileName(kStart, 42));
+  ASSERT_TRUE(file);
+  EXPECT_EQ(file->opened, kStart);
+  EXPECT_EQ(file->run, 42u);
+  EXPECT_FALSE(file->compressed);
+  EXPECT_TRUE(ParseLogFileName("/x/" + LogFileName(kStart, 42) + ".zst")->compressed);
+  for (const std::string_view name :
+       {"", "delivery-", "delivery-.jsonl", "delivery-20261124T054405.007Z.jsonl",
+        "delivery-20261124T054405.007Z-.jsonl", "delivery-20261124T054405.007Z-x.jsonl",
+        "delivery-20261124T054405.007Z-1.jsonl.zst.tmp", "delivery-20261124T054405.007Z-99999999999999999999.jsonl",
+        "delivery-20261324T054405.007Z-1.jsonl", "delivery-20261124T05440.5007Z-1.jsonl",
+        "x-20261124T054405.007Z-1.jsonl"}) {
+    EXPECT_FALSE(ParseLogFileName(name)) << name;
+  }
+}
+
+}  // namespace
+}  // namespace postrider::observe
