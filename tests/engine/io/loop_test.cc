@@ -98,6 +98,19 @@ TEST(Loop, MayBeTakenApartAfterItsThreadHasEnded) {
   EXPECT_EQ(text.use_count(), 1);
 }
 
+TEST_F(LoopTest, OutlivesTheLoopOfAnEndedThread) {
+  loop_->RunOnce(milliseconds(0));
+  auto other = MakeLoop({.entries = 4, .receive_buffers = 16}, *clock_);
+  ASSERT_TRUE(other);
+  std::thread core([&] { (*other)->RunOnce(milliseconds(0)); });
+  core.join();
+  other->reset();
+  loop_->waker().Wake();
+  loop_->RunOnce(std::chrono::hours(1));
+  loop_->RunOnce(milliseconds(1));
+  SUCCEED() << "its own registration with the kernel is untouched";
+}
+
 TEST(Loop, MayBeDestroyedWithoutEverHavingRun) {
   const auto clock = MakeSystemClock();
   const int lowest_free = dup(0);
