@@ -155,7 +155,12 @@ void Connection::OnDelayOver() {
 
 void Connection::Flush() {
   flush_pending_ = false;
-  if (!socket_ || sending_) return;
+  if (!socket_) return;
+  if (wire_.size() > kUnsentMax && !reading_paused_) {
+    socket_->PauseReading(true);
+    reading_paused_ = true;
+  }
+  if (sending_) return;
   if (const std::size_t ready = wire_.size() - held_bytes_; ready != 0) return SendReady(ready);
   if (!wire_.empty()) return;
   if (ending_ == Ending::kWhenSent) return End();
@@ -172,10 +177,6 @@ void Connection::SendReady(std::size_t bytes) {
   }
   scheduled_ = wire_.size();
   sending_ = true;
-  if (wire_.size() + bytes > kUnsentMax && !reading_paused_) {
-    socket_->PauseReading(true);
-    reading_paused_ = true;
-  }
   socket_->Send(std::as_bytes(std::span(*in_flight_)), in_flight_);
 }
 
