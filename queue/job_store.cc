@@ -28,7 +28,7 @@ class DiskStore : public JobStore {
   DiskStore(QueueDirectory directory, std::unique_ptr<Tables> tables, std::uint32_t shards, std::uint64_t run)
       : directory_(std::move(directory)),
         tables_(std::move(tables)),
-        shared_{*tables_, shards, run, {}, {}, {}},
+        shared_{*tables_, shards, run, {}, RetryOrder(run), {}},
         templates_(*tables_),
         writer_(shared_),
         reader_(shared_, templates_),

@@ -29,6 +29,9 @@ inline constexpr Wall kEndingFrom{std::chrono::milliseconds(std::int64_t{1} << 6
 
 class RetryOrder {
  public:
+  // run: of the store. What this run puts for ending jobs comes after all that earlier runs put.
+  explicit RetryOrder(std::uint64_t run) : next_ending_(kEndingFrom + std::chrono::milliseconds(run << 36)) {}
+
   // The moment up to which the reader may take retries and judge expiry: now, unless a record not yet committed is due
   // before it. To be called before the view is made.
   [[nodiscard]] Wall Observe(Wall now) {
@@ -42,13 +45,21 @@ class RetryOrder {
   [[nodiscard]] Wall Place(Wall due, const std::optional<Wall>& expires, bool ending) {
     const std::lock_guard lock(mutex_);
     if (ending || (expires && *expires <= observed_)) {
-      return kEndingFrom + std::chrono::milliseconds(endings_++);
+      return next_ending_++;
     }
     due = std::clamp(due, observed_ + std::chrono::milliseconds(1), kEndingFrom - std::chrono::milliseconds(1));
     staged_floor_ = std::min(staged_floor_, due);
     // At its expiry a campaign's records are read whatever their due moment: that must not come before the commit.
     if (expires) staged_floor_ = std::min(staged_floor_, *expires);
     return due;
+  }
+  // A pause is staged for a campaign that would expire at `expires`. True if no reader has seen it expired, nor
+  // will any before the commit; else it expired before the pause.
+  [[nodiscard]] bool PauseBefore(Wall expires) {
+    const std::lock_guard lock(mutex_);
+    if (expires <= observed_) return false;
+    staged_floor_ = std::min(staged_floor_, expires);
+    return true;
   }
   // All placed so far are committed.
   void Committed() {
@@ -60,7 +71,7 @@ class RetryOrder {
   std::mutex mutex_;
   Wall observed_ = Wall(std::chrono::milliseconds(0));
   Wall staged_floor_ = Wall::max();
-  std::int64_t endings_ = 0;
+  Wall next_ending_;
 };
 
 class RetryHeads {

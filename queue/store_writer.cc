@@ -157,7 +157,13 @@ Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now,
     if (auto step = Step(trial, state, now, expiry); !step) return step;
     if (auto erased = EraseRows(*live); !erased) return erased;
   }
-  if (auto step = Step(live->record.campaign, state, now, expiry); !step) return step;
+  Campaign& campaign = live->record.campaign;
+  if (auto step = Step(campaign, state, now, expiry); !step) return step;
+  const std::optional<Wall> expires = ExpiryOf(campaign);
+  if (state == CampaignState::kPaused && expires && !shared_.order.PauseBefore(*expires)) {
+    // Readers have it as expired already, and so it stays.
+    campaign.paused_at = std::max(now, *expires);
+  }
   Touch(*live);
   return {};
 }

@@ -1,0 +1,402 @@
+// Random histories against a plain model in memory: every accepted job is handed out exactly once per cursor life and
+// none is lost, whatever is paused, cancelled, deferred or cut off by a crash between two commits.
+
+#include <gmock/gmock.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <set>
+
+#include "queue/lifecycle.h"
+#include "tests/queue/store_fixture.h"
+
+namespace postrider::queue {
+namespace {
+
+struct ModelJob {
+  std::string domain;
+  std::optional<Wall> due;  // deferred until then
+  bool final = false;
+};
+
+// What the store should hold; copied at each commit, and put back when the store is cut off.
+struct Model {
+  std::map<JobId, ModelJob> jobs;
+  std::map<CampaignId, CampaignTotals> totals;
+  std::map<CampaignId, std::uint64_t> rows;  // rows so far
+  std::map<CampaignId, std::map<std::uint32_t, std::string>> messages;
+};
+
+// A core's window of one domain.
+struct Window {
+  DomainCursor cursor;
+  std::map<JobId, Job> outstanding;  // with texts of its own below
+  std::map<JobId, std::array<std::string, 4>> texts;
+  bool unsynced = false;  // something taken with it is settled but not committed
+};
+
+class History : public StoreTest {
+ protected:
+  void Run(std::uint64_t seed) {
+    random_.seed(seed);
+    for (int step = 0; step < 400 && !HasFailure(); ++step) {
+      switch (Below(20)) {
+        case 0:
+          BeginOne();
+          break;
+        case 1:
+        case 2:
+        case 3:
+          AddRows();
+          break;
+        case 4:
+        case 5:
+          ChangeState();
+          break;
+        case 6:
+        case 7:
+        case 8:
+        case 9:
+          TakeSome();
+          break;
+        case 10:
+        case 11:
+        case 12:
+        case 13:
+          for (std::size_t i = Below(40); i > 0; --i) SettleOne();
+          break;
+        case 14:
+        case 15:
+          now_ += std::chrono::seconds(Below(2000));
+          break;
+        case 16:
+          if (Below(4) == 0) CutOff();
+          break;
+        default:
+          CommitAll();
+          CheckAll();
+          break;
+      }
+    }
+    if (!HasFailure()) Drain();
+  }
+
+ private:
+  std::size_t Below(std::size_t n) { return static_cast<std::size_t>(random_() % n); }
+  std::string SomeDomain() { return "d" + std::to_string(Below(6)) + ".test"; }
+
+  void BeginOne() {
+    CampaignSpec spec = Named("c" + std::to_string(names_++));
+    spec.mail_class = Below(3) == 0 ? MailClass::kTransactional : MailClass::kBulk;
+    spec.priority = static_cast<int>(Below(3)) - 1;
+    spec.start = Below(3) == 0 ? StartMode::kStreaming : StartMode::kWhole;
+    spec.standing = Below(4) == 0;
+    if (Below(4) == 0) spec.not_before = now_ + std::chrono::seconds(Below(3000));
+    if (Below(5) == 0) spec.expires = now_ + std::chrono::seconds(3000 + Below(8000));
+    const CampaignId id = Begin(spec);
+    states_[id] = CampaignState::kLoading;
+    specs_[id] = spec;
+    model_.totals[id] = {};
+  }
+
+  std::optional<CampaignId> SomeCampaign() {
+    if (states_.empty()) return std::nullopt;
+    return std::next(states_.begin(), static_cast<std::ptrdiff_t>(Below(states_.size())))->first;
+  }
+
+  void AddRows() {
+    const auto id = SomeCampaign();
+    if (!id) return;
+    const CampaignState state = states_[*id];
+    const bool standing = specs_[*id].standing;
+    const bool takes_rows = state == CampaignState::kLoading ||
+                            (standing && (state == CampaignState::kRunning || state == CampaignState::kPaused));
+    if (!takes_rows) return;
+    // Now and then more than one block's worth in one domain.
+    const std::size_t count = Below(8) == 0 ? 600 : 1 + Below(12);
+    const std::string one_domain = SomeDomain();
+    std::vector<TestRow> rows;
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::uint64_t row = ++model_.rows[*id];
+      const std::string domain = count == 600 ? one_domain : SomeDomain();
+      rows.push_back({row, "r" + std::to_string(row) + "@" + domain});
+      model_.jobs[{*id, row}] = {.domain = domain, .due = std::nullopt, .final = false};
+    }
+    if (standing) {
+      AddStanding(*id, rows, "message up to row " + std::to_string(rows.back().row));
+    } else {
+      Add(*id, rows);
+    }
+    model_.totals[*id].rows += count;
+    model_.totals[*id].accepted += count;
+  }
+
+  void ChangeState() {
+    const auto id = SomeCampaign();
+    if (!id) return;
+    static constexpr CampaignState kWanted[] = {CampaignState::kRunning, CampaignState::kRunning,
+                                                CampaignState::kPaused,  CampaignState::kHeld,
+                                                CampaignState::kFailed,  CampaignState::kCancelled};
+    const CampaignState to = kWanted[Below(6)];
+    if (to == CampaignState::kFailed && Below(3) != 0) return;
+    const CampaignState from = states_[*id];
+    Campaign trial;
+    trial.state = from;
+    const bool allowed = Step(trial, to, now_, std::chrono::hours(1)).has_value();
+    const auto step = store_->SetState(*id, to, now_, std::chrono::hours(1));
+    // A campaign may have become done in a commit of which this test has not asked yet.
+    EXPECT_TRUE(step.has_value() == allowed || from == CampaignState::kRunning || from == CampaignState::kCancelled);
+    if (!step) return;
+    states_[*id] = to;
+    if (to != CampaignState::kFailed) return;
+    // Failing writes what is staged first.
+    std::uint64_t gone = 0;
+    for (auto it = model_.jobs.begin(); it != model_.jobs.end();) {
+      if (it->first.campaign == *id && !it->second.final) {
+        ++gone;
+        it = model_.jobs.erase(it);
+      } else {
+        ++it;
+      }
+    }
+    model_.totals[*id].accepted -= gone;
+    model_.totals[*id].rejected += gone;
+    for (auto& [domain, window] : windows_) {
+      std::erase_if(window.outstanding, [&](const auto& job) { return job.first.campaign == *id; });
+    }
+    CommitAll();
+  }
+
+  // Everything that a cursor of this domain should be given now.
+  std::set<JobId> Expected(const std::string& domain, const Window& window) {
+    std::set<JobId> expected;
+    for (const auto& [id, job] : committed_.jobs) {
+      if (job.domain != domain || job.final || window.outstanding.contains(id)) continue;
+      const CampaignPtr campaign = store_->FindCampaign(id.campaign);
+      const Readiness ready = ReadinessOf(*campaign, now_);
+      if (!ready.now || (job.due && !ready.ending && *job.due > now_)) continue;
+      expected.insert(id);
+    }
+    return expected;
+  }
+
+  void TakeOnce(const std::string& domain, Window& window, std::size_t max_jobs, bool& more) {
+    TakenJobs taken = Take(domain, window.cursor, max_jobs);
+    more = taken.more;
+    EXPECT_FALSE(taken.more && taken.jobs.empty());
+    window.cursor = taken.cursor;
+    int last_class = 1;
+    for (const Job& job : taken.jobs) {
+      const auto known = committed_.jobs.find(job.id);
+      ASSERT_NE(known, committed_.jobs.end()) << "row " << job.id.row << " of " << job.id.campaign;
+      EXPECT_FALSE(known->second.final);
+      EXPECT_EQ(known->second.domain, domain);
+      EXPECT_EQ(known->second.due.has_value(), job.place.retry_due.has_value());
+      EXPECT_EQ(job.address, "r" + std::to_string(job.id.row) + "@" + domain);
+      EXPECT_EQ(job.row_id, "id" + std::to_string(job.id.row));
+      EXPECT_LE(static_cast<int>(job.mail_class), last_class) << "bulk before transactional";
+      last_class = static_cast<int>(job.mail_class);
+      EXPECT_TRUE(std::any_of(taken.campaigns.begin(), taken.campaigns.end(),
+                              [&](const CampaignPtr& campaign) { return campaign->id == job.id.campaign; }));
+      EXPECT_TRUE(std::any_of(taken.templates.begin(), taken.templates.end(), [&](const StoredTemplatePtr& stored) {
+        return stored->campaign == job.id.campaign && stored->number == job.template_number;
+      }));
+      const auto [at, is_new] = window.outstanding.emplace(job.id, job);
+      EXPECT_TRUE(is_new) << "handed out twice: row " << job.id.row << " of " << job.id.campaign;
+      auto& texts = window.texts[job.id];
+      texts = {std::string(job.address), std::string(job.row_id), std::string(job.fields),
+               std::string(job.attempt.source)};
+      at->second.address = texts[0];
+      at->second.row_id = texts[1];
+      at->second.fields = texts[2];
+      at->second.attempt.source = texts[3];
+      at->second.attempt.reply_text = {};
+    }
+  }
+
+  void TakeSome() {
+    const std::string domain = SomeDomain();
+    bool more = false;
+    TakeOnce(domain, windows_[domain], 1 + Below(300), more);
+  }
+
+  void SettleOne() {
+    if (windows_.empty()) return;
+    auto& [domain, window] = *std::next(windows_.begin(), static_cast<std::ptrdiff_t>(Below(windows_.size())));
+    if (window.outstanding.empty()) return;
+    const auto at =
+        std::next(window.outstanding.begin(), static_cast<std::ptrdiff_t>(Below(window.outstanding.size())));
+    const Job job = at->second;
+    ModelJob& known = model_.jobs.at(job.id);
+    CampaignTotals& totals = model_.totals[job.id.campaign];
+    if (Below(3) == 0) {
+      const Wall due = now_ + std::chrono::seconds(1 + Below(3000));
+      Defer(job, due, domain);
+      known.due = due;
+      ++totals.deferrals;
+    } else {
+      static constexpr EventKind kKinds[] = {EventKind::kDelivered,  EventKind::kBounced,   EventKind::kExpired,
+                                             EventKind::kSuppressed, EventKind::kCancelled, EventKind::kUnknown};
+      const EventKind kind = kKinds[Below(6)];
+      Finish(job, kind, domain);
+      // A second outcome of the same row must change nothing.
+      if (!job.place.retry_due && Below(10) == 0) Finish(job, kind, domain);
+      known.final = true;
+      std::uint64_t* const counts[] = {&totals.delivered,  &totals.bounced,   &totals.expired,
+                                       &totals.suppressed, &totals.cancelled, &totals.unknown};
+      ++*counts[std::find(std::begin(kKinds), std::end(kKinds), kind) - std::begin(kKinds)];
+    }
+    window.outstanding.erase(at);
+    window.unsynced = true;
+  }
+
+  void CommitAll() {
+    Commit();
+    committed_ = model_;
+    for (auto& [id, state] : states_) state = store_->FindCampaign(id)->state;
+    committed_states_ = states_;
+    for (auto it = windows_.begin(); it != windows_.end();) {
+      it->second.unsynced = false;
+      const bool drop = it->second.outstanding.empty() && Below(2) == 0;
+      it = drop ? windows_.erase(it) : std::next(it);
+    }
+  }
+
+  void CutOff() {
+    Reopen();
+    model_ = committed_;
+    windows_.clear();
+    std::erase_if(states_, [this](const auto& state) { return !committed_states_.contains(state.first); });
+    states_ = committed_states_;
+    CheckTotals();
+  }
+
+  void CheckTotals() {
+    CampaignTotals sum;
+    for (const auto& [id, expected] : committed_.totals) {
+      const CampaignTotals totals = TotalsOf(id);
+      EXPECT_EQ(totals.rows, expected.rows);
+      EXPECT_EQ(totals.accepted, expected.accepted);
+      EXPECT_EQ(totals.rejected, expected.rejected);
+      EXPECT_EQ(totals.delivered, expected.delivered);
+      EXPECT_EQ(totals.bounced, expected.bounced);
+      EXPECT_EQ(totals.expired, expected.expired);
+      EXPECT_EQ(totals.suppressed, expected.suppressed);
+      EXPECT_EQ(totals.cancelled, expected.cancelled);
+      EXPECT_EQ(totals.unknown, expected.unknown);
+      EXPECT_EQ(totals.deferrals, expected.deferrals);
+      EXPECT_EQ(totals.rows, totals.accepted + totals.rejected + totals.duplicate + totals.suppressed_at_intake);
+      const auto queued = static_cast<std::uint64_t>(
+          std::count_if(committed_.jobs.begin(), committed_.jobs.end(),
+                        [&](const auto& job) { return job.first.campaign == id && !job.second.final; }));
+      EXPECT_EQ(totals.queued(), queued);
+      sum.accepted += totals.accepted;
+    }
+    EXPECT_EQ(store_->Totals().accepted, sum.accepted);
+  }
+
+  // Nothing is staged now: what is on disk must be what the model says.
+  void CheckAll() {
+    CheckTotals();
+    const std::vector<std::string> scanned = Scan();
+    const std::set<std::string> found(scanned.begin(), scanned.end());
+    EXPECT_EQ(found.size(), scanned.size()) << "a domain came twice in one lap";
+    for (int i = 0; i < 6; ++i) {
+      const std::string domain = "d" + std::to_string(i) + ".test";
+      EXPECT_TRUE(found.contains(domain) || Expected(domain, {}).empty()) << domain;
+    }
+    const std::string domain = SomeDomain();
+    Window& window = windows_[domain];
+    const std::set<JobId> expected = Expected(domain, window);
+    std::set<JobId> before;
+    for (const auto& [id, job] : window.outstanding) before.insert(id);
+    bool more = true;
+    while (more && !HasFailure()) TakeOnce(domain, window, 1 + Below(300), more);
+    std::set<JobId> got;
+    for (const auto& [id, job] : window.outstanding) {
+      if (!before.contains(id)) got.insert(id);
+    }
+    for (const JobId& id : expected) {
+      if (got.contains(id)) continue;
+      const CampaignPtr campaign = store_->FindCampaign(id.campaign);
+      const ModelJob& job = committed_.jobs.at(id);
+      ADD_FAILURE() << "not handed out: row " << id.row << " of " << id.campaign << ", which is "
+                    << ToString(campaign->state) << (ReadinessOf(*campaign, now_).ending ? " and ending" : "") << "; "
+                    << (job.due ? "due since " + std::to_string((now_ - *job.due).count()) + " ms" : "in a block");
+    }
+    EXPECT_TRUE(std::includes(expected.begin(), expected.end(), got.begin(), got.end())) << domain;
+    std::set<JobId> remaining;
+    for (const auto& [id, state] : states_) {
+      const auto visited = store_->VisitRemaining(id, [&](const Job& job) { return remaining.insert(job.id).second; });
+      ASSERT_TRUE(visited);
+    }
+    std::size_t queued = 0;
+    for (const auto& [id, job] : committed_.jobs) {
+      if (job.final) continue;
+      ++queued;
+      EXPECT_TRUE(remaining.contains(id));
+    }
+    EXPECT_EQ(remaining.size(), queued);
+  }
+
+  // Lets everything come to its end.
+  void Drain() {
+    CommitAll();
+    CutOff();
+    for (const auto& [id, state] : committed_states_) {
+      const bool stopped =
+          state == CampaignState::kLoading || state == CampaignState::kHeld || state == CampaignState::kPaused;
+      if (stopped) SetState(id, CampaignState::kRunning);
+    }
+    for (const auto& [id, state] : committed_states_) {
+      if (specs_[id].standing && state != CampaignState::kFailed && state != CampaignState::kDone &&
+          state != CampaignState::kCancelled) {
+        SetState(id, CampaignState::kCancelled);
+      }
+    }
+    CommitAll();
+    now_ += std::chrono::hours(24);
+    for (const std::string& domain : Scan()) {
+      bool more = true;
+      while (more && !HasFailure()) TakeOnce(domain, windows_[domain], 100, more);
+      for (const auto& [id, job] : windows_[domain].outstanding) {
+        Finish(job, EventKind::kDelivered, domain);
+        ++model_.totals[id.campaign].delivered;
+        model_.jobs[id].final = true;
+      }
+      windows_[domain].outstanding.clear();
+    }
+    CommitAll();
+    CheckAll();
+    EXPECT_THAT(Scan(), testing::IsEmpty());
+    EXPECT_EQ(store_->Totals().queued(), 0u);
+    for (const auto& [id, job] : model_.jobs) EXPECT_TRUE(job.final) << id.campaign << ":" << id.row;
+    Reopen();
+    for (const CampaignPtr& campaign : store_->Campaigns()) {
+      EXPECT_TRUE(HasEnded(*campaign)) << campaign->spec.name << " is " << ToString(campaign->state);
+      EXPECT_FALSE(store_->ReadTemplate(campaign->id, 0)) << campaign->spec.name;
+    }
+    const auto backlog = store_->Backlog(100, now_);
+    ASSERT_TRUE(backlog);
+    EXPECT_TRUE(backlog->empty());
+  }
+
+  std::mt19937_64 random_;
+  int names_ = 0;
+  Model model_;
+  Model committed_;
+  std::map<CampaignId, CampaignState> states_;
+  std::map<CampaignId, CampaignState> committed_states_;
+  std::map<CampaignId, CampaignSpec> specs_;
+  std::map<std::string, Window> windows_;
+};
+
+class JobStoreHistory : public History, public testing::WithParamInterface<std::uint64_t> {};
+
+TEST_P(JobStoreHistory, HandsEveryJobOutOncePerCursorAndLosesNone) { Run(GetParam()); }
+
+INSTANTIATE_TEST_SUITE_P(Seeds, JobStoreHistory, testing::Range<std::uint64_t>(1, 11));
+
+}  // namespace
+}  // namespace postrider::queue

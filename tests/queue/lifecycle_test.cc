@@ -1,0 +1,142 @@
+#include "queue/lifecycle.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+#include <utility>
+
+namespace postrider::queue {
+namespace {
+
+using enum CampaignState;
+using std::chrono::hours;
+using testing::HasSubstr;
+
+constexpr CampaignState kStates[] = {kLoading, kHeld, kRunning, kPaused, kCancelled, kFailed, kDone};
+
+Wall At(std::int64_t seconds) { return Wall(std::chrono::seconds(seconds)); }
+
+Campaign In(CampaignState state) {
+  Campaign campaign;
+  campaign.spec.name = "offer";
+  campaign.state = state;
+  return campaign;
+}
+
+TEST(Lifecycle, AllowsExactlyTheStepsOfTheTable) {
+  const std::set<std::pair<CampaignState, CampaignState>> allowed = {
+      {kLoading, kRunning}, {kLoading, kHeld},   {kLoading, kFailed}, {kLoading, kCancelled}, {kHeld, kRunning},
+      {kHeld, kCancelled},  {kRunning, kPaused}, {kPaused, kRunning}, {kRunning, kCancelled}, {kPaused, kCancelled},
+  };
+  for (const CampaignState from : kStates) {
+    for (const CampaignState to : kStates) {
+      Campaign campaign = In(from);
+      const auto step = Step(campaign, to, At(100), hours(48));
+      EXPECT_EQ(step.has_value(), allowed.contains({from, to})) << ToString(from) << " to " << ToString(to);
+      EXPECT_EQ(campaign.state, step ? to : from);
+      if (step) continue;
+      EXPECT_EQ(step.error().code, ErrorCode::kInvalid);
+      EXPECT_THAT(step.error().message, HasSubstr("campaign offer is " + std::string(ToString(from))));
+    }
+  }
+}
+
+TEST(Lifecycle, CountsTheExpiryFromTheRelease) {
+  Campaign campaign = In(kLoading);
+  ASSERT_TRUE(Step(campaign, kRunning, At(100), hours(1)));
+  EXPECT_EQ(campaign.released_at, At(100));
+  EXPECT_EQ(campaign.expires_at, At(3700));
+}
+
+TEST(Lifecycle, CountsTheExpiryFromTheMomentOfTheManifestIfThatIsLater) {
+  Campaign campaign = In(kLoading);
+  campaign.spec.not_before = At(5000);
+  ASSERT_TRUE(Step(campaign, kRunning, At(100), hours(1)));
+  EXPECT_EQ(campaign.expires_at, At(8600));
+}
+
+TEST(Lifecycle, TakesTheExpiryOfTheManifest) {
+  Campaign campaign = In(kHeld);
+  campaign.spec.expires = At(200);
+  ASSERT_TRUE(Step(campaign, kRunning, At(100), hours(1)));
+  EXPECT_EQ(campaign.expires_at, At(200));
+}
+
+TEST(Lifecycle, GivesAStandingCampaignNoAge) {
+  Campaign campaign = In(kLoading);
+  campaign.spec.standing = true;
+  ASSERT_TRUE(Step(campaign, kRunning, At(100), hours(1)));
+  EXPECT_FALSE(campaign.expires_at);
+}
+
+TEST(Lifecycle, StopsTheExpiryClockWhilePaused) {
+  Campaign campaign = In(kLoading);
+  ASSERT_TRUE(Step(campaign, kRunning, At(0), hours(1)));
+  ASSERT_TRUE(Step(campaign, kPaused, At(600), hours(1)));
+  EXPECT_EQ(campaign.paused_at, At(600));
+  EXPECT_FALSE(ReadinessOf(campaign, At(100'000)).now);
+  ASSERT_TRUE(Step(campaign, kRunning, At(1600), hours(1)));
+  EXPECT_EQ(campaign.expires_at, At(4600));
+  EXPECT_EQ(campaign.released_at, At(0));
+  EXPECT_FALSE(campaign.paused_at);
+  // A clock that was set back takes nothing away.
+  ASSERT_TRUE(Step(campaign, kPaused, At(2000), hours(1)));
+  ASSERT_TRUE(Step(campaign, kRunning, At(1900), hours(1)));
+  EXPECT_EQ(campaign.expires_at, At(4600));
+}
+
+TEST(Lifecycle, SaysWhatMayBeTaken) {
+  for (const CampaignState state : kStates) {
+    const Readiness ready = ReadinessOf(In(state), At(100));
+    EXPECT_EQ(ready.now, state == kRunning || state == kCancelled) << ToString(state);
+    EXPECT_EQ(ready.ending, state == kCancelled) << ToString(state);
+    EXPECT_FALSE(ready.opens_at);
+  }
+  Campaign streaming = In(kLoading);
+  streaming.spec.start = StartMode::kStreaming;
+  EXPECT_TRUE(ReadinessOf(streaming, At(100)).now);
+}
+
+TEST(Lifecycle, OpensAtTheMomentOfTheManifest) {
+  Campaign campaign = In(kRunning);
+  campaign.spec.not_before = At(100);
+  EXPECT_FALSE(ReadinessOf(campaign, At(99)).now);
+  EXPECT_EQ(ReadinessOf(campaign, At(99)).opens_at, At(100));
+  EXPECT_TRUE(ReadinessOf(campaign, At(100)).now);
+  campaign.state = kCancelled;
+  EXPECT_TRUE(ReadinessOf(campaign, At(99)).ending);
+}
+
+TEST(Lifecycle, EndsAllJobsOfAnExpiredCampaignUnlessItIsPaused) {
+  Campaign campaign = In(kRunning);
+  campaign.expires_at = At(100);
+  EXPECT_FALSE(ReadinessOf(campaign, At(99)).ending);
+  EXPECT_TRUE(ReadinessOf(campaign, At(100)).ending);
+  campaign.state = kPaused;
+  EXPECT_FALSE(ReadinessOf(campaign, At(100)).now);
+}
+
+TEST(Lifecycle, FinishesWhatIsReleasedOrCancelledAndEmpty) {
+  for (const CampaignState state : kStates) {
+    Campaign campaign = In(state);
+    EXPECT_EQ(IsFinished(campaign), state == kRunning || state == kCancelled) << ToString(state);
+    campaign.totals.accepted = 1;
+    EXPECT_FALSE(IsFinished(campaign));
+    campaign.totals.unknown = 1;
+    campaign.spec.standing = true;
+    EXPECT_EQ(IsFinished(campaign), state == kCancelled) << ToString(state);
+  }
+}
+
+TEST(Lifecycle, TakesRowsWhileLoadingAndIntoStandingCampaigns) {
+  for (const CampaignState state : kStates) {
+    Campaign campaign = In(state);
+    EXPECT_EQ(TakesRows(campaign), state == kLoading) << ToString(state);
+    campaign.spec.standing = true;
+    EXPECT_EQ(TakesRows(campaign), state == kLoading || state == kRunning || state == kPaused) << ToString(state);
+  }
+}
+
+}  // namespace
+}  // namespace postrider::queue
