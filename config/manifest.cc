@@ -1,0 +1,235 @@
+#include "config/manifest.h"
+
+#include <algorithm>
+#include <cctype>
+#include <tuple>
+
+#include <fmt/format.h>
+#include <toml++/toml.h>
+
+#include "config/email_address.h"
+#include "config/option_kind.h"
+
+namespace postrider {
+namespace {
+
+constexpr std::size_t kManifestBytesMax = 1 << 20;  // a thousand times a long one
+constexpr std::size_t kHeadersMax = 100;
+constexpr int kPriorityMax = 100;
+constexpr double kRateMax = 1'000'000;  // per second; more than any host sends
+constexpr std::string_view kKeys =
+    "format, class, from, envelope_from, pool, start, not_before, expires, rate, priority, duplicates, on_unknown, "
+    "recipients, sha256, max_reject_share, eight_bit, subject, [headers]";
+
+FileValue ToFileValue(const toml::node& node) {
+  if (const auto* text = node.as_string()) return text->get();
+  if (const auto* integer = node.as_integer()) return integer->get();
+  if (const auto* number = node.as_floating_point()) return number->get();
+  if (const auto* boolean = node.as_boolean()) return boolean->get();
+  return std::monostate();
+}
+
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto octet = static_cast<unsigned char>(c);
+    return octet < 32 || octet == 127;
+  });
+}
+
+class Reader {
+ public:
+  explicit Reader(std::string_view file) : file_(file) {}
+
+  std::expected<Manifest, Diagnostics> Read(const toml::table& root) {
+    for (const auto& [key, node] : root) ReadKey(key, node);
+    if (!root.contains("format")) Report(root.source(), "format is missing; write format = 1");
+    if (manifest_.not_before && manifest_.expires && *manifest_.expires <= *manifest_.not_before) {
+      Report(root.get("expires")->source(), "expires: it must come after not_before");
+    }
+    if (diagnostics_.empty()) return std::move(manifest_);
+    std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& diagnostic) {
+      return std::tuple(diagnostic.where.line, diagnostic.where.column);
+    });
+    return std::unexpected(std::move(diagnostics_));
+  }
+
+ private:
+  void Report(const toml::source_region& where, std::string message) {
+    diagnostics_.push_back(
+        {{file_, static_cast<int>(where.begin.line), static_cast<int>(where.begin.column)}, std::move(message)});
+  }
+
+  template <typename Kind, typename T>
+  void Take(const toml::key& key, const toml::node& node, const Kind& kind, T& member) {
+    const Problem problem = kind.Read(ToFileValue(node), member);
+    if (!problem.empty()) Report(node.source(), fmt::format("{}: {}", key.str(), problem));
+  }
+
+  // One of two words; true for the second.
+  void Choose(const toml::key& key, const toml::node& node, std::string_view no, std::string_view yes, bool& member) {
+    const auto word = node.value<std::string>();
+    if (!node.is_string() || (*word != no && *word != yes)) {
+      Report(node.source(), fmt::format("{}: expected \"{}\" or \"{}\"", key.str(), no, yes));
+      return;
+    }
+    member = *word == yes;
+  }
+
+  void TakeMoment(const toml::key& key, const toml::node& node, std::optional<Wall>& member) {
+    const auto* moment = node.as_date_time();
+    if (moment == nullptr || !moment->get().offset) {
+      Report(node.source(), fmt::format("{}: expected a moment with its offset from UTC, without quotes, as in "
+                                        "2026-11-23T09:00:00+01:00",
+                                        key.str()));
+      return;
+    }
+    const toml::date_time& read = moment->get();
+    const std::chrono::year_month_day day(std::chrono::year(read.date.year), std::chrono::month(read.date.month),
+                                          std::chrono::day(read.date.day));
+    if (!day.ok()) {
+      Report(node.source(), fmt::format("{}: there is no such day", key.str()));
+      return;
+    }
+    member = std::chrono::floor<std::chrono::milliseconds>(
+        std::chrono::sys_days(day) + std::chrono::hours(read.time.hour) + std::chrono::minutes(read.time.minute) +
+        std::chrono::seconds(read.time.second) + std::chrono::nanoseconds(read.time.nanosecond) -
+        std::chrono::minutes(read.offset->minutes));
+  }
+
+  void TakeText(const toml::key& key, const toml::node& node, std::string& member) {
+    const auto* text = node.as_string();
+    if (text == nullptr || HasControl(text->get())) {
+      Report(node.source(), fmt::format("{}: expected one line of text in quotes", key.str()));
+      return;
+    }
+    member = text->get();
+  }
+
+  void TakeEnvelopeFrom(const toml::key& key, const toml::node& node) {
+    std::string text;
+    TakeText(key, node, text);
+    if (text == "<>") text.clear();
+    if (!text.empty()) {
+      const Result<EmailAddress> address = EmailAddress::Parse(text);
+      if (!address || address->needs_smtputf8) {
+        Report(node.source(), fmt::format("{}: {}", key.str(),
+                                          address ? "only ASCII may stand before the \"@\"" : address.error().message));
+        return;
+      }
+      text = ToString(*address);
+    }
+    manifest_.envelope_from = text;
+  }
+
+  void TakeDigest(const toml::key& key, const toml::node& node) {
+    std::string text;
+    TakeText(key, node, text);
+    std::ranges::transform(text, text.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+    constexpr std::size_t kDigits = 64;
+    if (text.size() != kDigits || text.find_first_not_of("0123456789abcdef") != std::string::npos) {
+      Report(node.source(), fmt::format("{}: expected 64 hexadecimal digits, as sha256sum prints them", key.str()));
+      return;
+    }
+    manifest_.sha256 = text;
+  }
+
+  void TakeHeaders(const toml::key& key, const toml::node& node) {
+    const toml::table* table = node.as_table();
+    if (table == nullptr || table->size() > kHeadersMax) {
+      Report(key.source(),
+             fmt::format("headers: expected a table [headers] of at most {} lines Name = \"value\"", kHeadersMax));
+      return;
+    }
+    // toml++ sorts a table's keys; a header keeps the place its submitter gave it.
+    struct Line {
+      toml::source_position where;
+      std::pair<std::string, std::string> header;
+    };
+    std::vector<Line> lines;
+    for (const auto& [name, value] : *table) {
+      Line line{name.source().begin, {std::string(name.str()), ""}};
+      TakeText(name, value, line.header.second);
+      lines.push_back(std::move(line));
+    }
+    std::ranges::stable_sort(lines, {},
+                             [](const Line& line) { return std::tuple(line.where.line, line.where.column); });
+    for (Line& line : lines) manifest_.headers.push_back(std::move(line.header));
+  }
+
+  void ReadKey(const toml::key& key, const toml::node& node) {
+    const std::string_view name = key.str();
+    if (name == "format") {
+      if (node.value<std::int64_t>() != 1) Report(node.source(), "format: this program reads format = 1");
+    } else if (name == "class") {
+      bool transactional = false;
+      Choose(key, node, "bulk", "transactional", transactional);
+      if (transactional) manifest_.mail_class = MailClass::kTransactional;
+    } else if (name == "from") {
+      TakeText(key, node, manifest_.from);
+    } else if (name == "envelope_from") {
+      TakeEnvelopeFrom(key, node);
+    } else if (name == "pool") {
+      Take(key, node, NameKind(), manifest_.pool);
+    } else if (name == "start") {
+      Choose(key, node, "whole", "streaming", manifest_.streaming);
+    } else if (name == "not_before") {
+      TakeMoment(key, node, manifest_.not_before);
+    } else if (name == "expires") {
+      TakeMoment(key, node, manifest_.expires);
+    } else if (name == "rate") {
+      constexpr double kOnePerHour = 1.0 / 3600;
+      Take(key, node, RateKind{kOnePerHour, kRateMax}, manifest_.messages_per_second);
+    } else if (name == "priority") {
+      Take(key, node, IntegerKind{-kPriorityMax, kPriorityMax}, manifest_.priority);
+    } else if (name == "duplicates") {
+      bool send = false;
+      Choose(key, node, "skip", "send", send);
+      manifest_.skip_duplicates = !send;
+    } else if (name == "on_unknown") {
+      Choose(key, node, "retry", "report", manifest_.report_unknown);
+    } else {
+      ReadRarerKey(key, node);
+    }
+  }
+
+  void ReadRarerKey(const toml::key& key, const toml::node& node) {
+    const std::string_view name = key.str();
+    if (name == "recipients") {
+      Take(key, node, IntegerKind{1, 1'000'000'000'000}, manifest_.recipients.emplace());
+    } else if (name == "sha256") {
+      TakeDigest(key, node);
+    } else if (name == "max_reject_share") {
+      Take(key, node, ShareKind{0, 1}, manifest_.max_reject_share.emplace());
+    } else if (name == "eight_bit") {
+      Take(key, node, BooleanKind(), manifest_.eight_bit);
+    } else if (name == "subject") {
+      TakeText(key, node, manifest_.subject.emplace());
+    } else if (name == "headers") {
+      TakeHeaders(key, node);
+    } else {
+      Report(key.source(), fmt::format("unknown key \"{}\"; known are: {}", name, kKeys));
+    }
+  }
+
+  std::string file_;
+  Manifest manifest_;
+  Diagnostics diagnostics_;
+};
+
+}  // namespace
+
+std::expected<Manifest, Diagnostics> ParseManifest(std::string_view toml, std::string_view name) {
+  const std::string file(name);
+  if (toml.size() > kManifestBytesMax) {
+    return std::unexpected(Diagnostics{{{file, 0, 0}, fmt::format("larger than {} bytes", kManifestBytesMax)}});
+  }
+  try {
+    return Reader(name).Read(toml::parse(toml, name));
+  } catch (const toml::parse_error& error) {
+    const toml::source_position& where = error.source().begin;
+    return std::unexpected(Diagnostics{
+        {{file, static_cast<int>(where.line), static_cast<int>(where.column)}, std::string(error.description())}});
+  }
+}
+
+}  // namespace postrider

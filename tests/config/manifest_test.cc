@@ -1,0 +1,124 @@
+#include "config/manifest.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace postrider {
+namespace {
+
+using testing::HasSubstr;
+
+std::string Errors(std::string_view toml) {
+  const auto parsed = ParseManifest(toml, "campaign.toml");
+  if (parsed) return "";
+  std::string all;
+  for (const Diagnostic& diagnostic : parsed.error()) all += ToString(diagnostic) + "\n";
+  return all;
+}
+
+TEST(Manifest, NeedsNothingButItsFormat) {
+  const Manifest manifest = ParseManifest("format = 1", "m").value();
+  EXPECT_EQ(manifest.mail_class, MailClass::kBulk);
+  EXPECT_EQ(manifest.pool, "default");
+  EXPECT_FALSE(manifest.streaming);
+  EXPECT_TRUE(manifest.skip_duplicates);
+  EXPECT_FALSE(manifest.envelope_from.has_value());
+}
+
+TEST(Manifest, ReadsEveryKey) {
+  const Manifest manifest = ParseManifest(R"(
+format = 1
+class = "transactional"
+from = "Shop <shop@example.com>"
+envelope_from = "bounces@Example.com"
+pool = "night"
+start = "streaming"
+not_before = 2026-11-23T09:00:00+01:00
+expires = 2026-11-25T00:00:00.5Z
+rate = "600/min"
+priority = -5
+duplicates = "send"
+on_unknown = "report"
+recipients = 1000
+sha256 = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855"
+max_reject_share = 0.05
+eight_bit = true
+subject = "Grüße {{name}}"
+[headers]
+X-Zulu = "1"
+List-Unsubscribe = "<https://example.com/{{token}}>"
+)",
+                                          "m")
+                                .value();
+  EXPECT_EQ(manifest.mail_class, MailClass::kTransactional);
+  EXPECT_EQ(manifest.from, "Shop <shop@example.com>");
+  EXPECT_EQ(manifest.envelope_from, "bounces@example.com");
+  EXPECT_EQ(manifest.pool, "night");
+  EXPECT_TRUE(manifest.streaming);
+  EXPECT_EQ(manifest.not_before,
+            Wall(std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(8)));
+  EXPECT_EQ(manifest.expires,
+            Wall(std::chrono::sys_days(std::chrono::year(2026) / 11 / 25) + std::chrono::milliseconds(500)));
+  EXPECT_DOUBLE_EQ(manifest.messages_per_second, 10);
+  EXPECT_EQ(manifest.priority, -5);
+  EXPECT_FALSE(manifest.skip_duplicates);
+  EXPECT_TRUE(manifest.report_unknown);
+  EXPECT_EQ(manifest.recipients, 1000u);
+  EXPECT_EQ(manifest.sha256.substr(0, 8), "e3b0c442");
+  EXPECT_EQ(manifest.max_reject_share, 0.05);
+  EXPECT_TRUE(manifest.eight_bit);
+  EXPECT_EQ(manifest.subject, "Grüße {{name}}");
+  EXPECT_THAT(manifest.headers,
+              testing::ElementsAre(testing::Pair("X-Zulu", "1"),
+                                   testing::Pair("List-Unsubscribe", "<https://example.com/{{token}}>")));
+}
+
+TEST(Manifest, TakesAnEmptySenderAsTheNullSender) {
+  EXPECT_EQ(ParseManifest("format = 1\nenvelope_from = \"\"", "m").value().envelope_from, "");
+  EXPECT_EQ(ParseManifest("format = 1\nenvelope_from = \"<>\"", "m").value().envelope_from, "");
+}
+
+TEST(Manifest, ReportsEverythingAtOnceInOrder) {
+  const std::string errors = Errors(
+      "class = \"urgent\"\nenvelope_from = \"nobody\"\nstart = 1\nnot_before = 2026-11-23T09:00:00\nrate = \"fast\"\n"
+      "priority = 200\nrecipients = 0\nsha256 = \"abc\"\nmax_reject_share = 2\neight_bit = \"yes\"\nsubject = "
+      "\"a\\nb\"\n"
+      "pol = \"x\"\nheaders = 3\nduplicates = []\n");
+  EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 15);
+  for (const char* expected :
+       {"campaign.toml:1:1: format is missing", "campaign.toml:1:9: class: expected \"bulk\" or \"transactional\"",
+        "campaign.toml:2:17: envelope_from: \"nobody\" is not an address", "campaign.toml:3:9: start: expected",
+        "campaign.toml:4:14: not_before: expected a moment with its offset", "campaign.toml:5:8: rate: expected a rate",
+        "campaign.toml:6:12: priority:", "campaign.toml:7:14: recipients:", "campaign.toml:8:10: sha256: expected 64",
+        "campaign.toml:9:20: max_reject_share:", "campaign.toml:10:13: eight_bit:",
+        "campaign.toml:11:11: subject: expected one line", "campaign.toml:12:1: unknown key \"pol\"",
+        "campaign.toml:13:1: headers: expected a table", "campaign.toml:14:14: duplicates: expected"}) {
+    EXPECT_THAT(errors, HasSubstr(expected));
+  }
+}
+
+TEST(Manifest, RefusesWhatItCannotRead) {
+  EXPECT_THAT(Errors("format = "), HasSubstr("campaign.toml:1:"));
+  EXPECT_THAT(Errors("format = 2"), HasSubstr("campaign.toml:1:10: format: this program reads format = 1"));
+  EXPECT_THAT(Errors(""), HasSubstr("format is missing"));
+  EXPECT_THAT(Errors(std::string(2 << 20, '#')), HasSubstr("larger than"));
+  EXPECT_THAT(Errors("format = 1\nnot_before = 2026-11-24T00:00:00Z\nexpires = 2026-11-24T00:00:00Z"),
+              HasSubstr("campaign.toml:3:11: expires: it must come after not_before"));
+  EXPECT_NE(Errors(std::string("format = 1\n\0", 12)), "");
+  EXPECT_NE(Errors("format = 1\nfrom = \"\xff\""), "");
+}
+
+TEST(Manifest, SurvivesDamage) {
+  const std::string whole = "format = 1\nnot_before = 2026-02-28T09:00:00Z\nrate = \"5/s\"\n[headers]\nX-A = \"b\"\n";
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    for (const char c : {'\0', '"', '[', '9', '\xff', '\n'}) {
+      std::string damaged = whole;
+      damaged[i] = c;
+      const auto parsed = ParseManifest(damaged, "m");
+      EXPECT_TRUE(parsed.has_value() || !parsed.error().empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace postrider
