@@ -40,6 +40,10 @@ Result<void> IntakeDoor::Finish(queue::CampaignId campaign, queue::CampaignState
   if (!known) return Fail(ErrorCode::kNotFound, "campaign " + std::to_string(campaign) + " is not in the queue");
   return door_.Run([&](StoreTurn& turn) -> Result<void> {
     const std::chrono::seconds expiry = options_->RetryFor(known->spec.mail_class).expiry;
+    // To find all rows of a failed campaign the store commits what is staged: the log goes first, here too.
+    if (state == queue::CampaignState::kFailed) {
+      if (auto synced = turn.log.Sync(); !synced) return synced;
+    }
     if (auto set = turn.store.SetState(campaign, state, turn.now, expiry); !set) return set;
     turn.changed.push_back(campaign);
     AppendCampaignEvent(turn, known->spec, campaign, queue::ToString(state), note);

@@ -4,6 +4,8 @@
 #include <thread>
 #include <utility>
 
+#include "engine/observe/operator_log.h"
+
 namespace postrider::engine {
 namespace {
 
@@ -169,6 +171,7 @@ void StoreLoop::Maintain(Now now) {
   next_maintenance_ = now.monotonic + kMaintenanceInterval;
   log_.Rotate(now.wall);
   log_.Compress();
+  if (const std::string problem = log_.TakeProblem(); !problem.empty()) observe::LogWarning(problem);
   store_.Purge(now.wall - remember_);
 }
 

@@ -1,0 +1,200 @@
+#include "engine/store_loop.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "engine/intake_door.h"
+#include "queue/job_store.h"
+
+namespace postrider::engine {
+namespace {
+
+using std::chrono::milliseconds;
+
+class FixedClock : public io::Clock {
+ public:
+  Now Read() override { return now; }
+  Now now{Monotonic{std::chrono::hours(1)}, Wall{milliseconds(1'800'000'000'000)}};
+};
+
+// Keeps what it was told, and can refuse to sync.
+class MemoryLog : public observe::DeliveryLog {
+ public:
+  void Append(const queue::Event& event) override { appended.push_back(event); }
+  Result<void> Sync() override {
+    if (broken) return Fail(ErrorCode::kNoSpace, "the log's disk is full");
+    synced = appended.size();
+    return {};
+  }
+  void Rotate(Wall) override {}
+  bool Compress() override { return false; }
+  std::string TakeProblem() override { return {}; }
+  std::uint64_t bytes_written() const override { return 0; }
+
+  std::vector<queue::Event> appended;
+  std::size_t synced = 0;
+  bool broken = false;
+};
+
+class StoreLoopTest : public testing::Test {
+ protected:
+  StoreLoopTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "postrider-store-loop-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+    options_.queue.directory = directory_ / "queue";
+    options_.queue.commit_interval = milliseconds(1);
+    auto opened = queue::OpenJobStore(options_.queue, clock_.now.wall);
+    EXPECT_TRUE(opened.has_value());
+    store_ = *std::move(opened);
+    loop_ = std::make_unique<StoreLoop>(*store_, log_, tally_, clock_, waker_, door_,
+                                        std::vector<StoreLoop::CoreEnd>{{requests_, committed_}}, options_,
+                                        [this](queue::CampaignPtr campaign) { changed_.push_back(campaign); });
+  }
+  ~StoreLoopTest() override {
+    store_.reset();
+    std::filesystem::remove_all(directory_);
+  }
+
+  // Puts a running campaign of so many recipients at one domain into the store.
+  queue::CampaignId Fill(std::uint64_t recipients) {
+    queue::CampaignSpec spec;
+    spec.name = "offer";
+    const auto id = store_->BeginCampaign(spec, "Subject: x\r\n\r\nhello\r\n", clock_.now.wall);
+    EXPECT_TRUE(id.has_value());
+    std::vector<std::string> addresses;
+    for (std::uint64_t row = 1; row <= recipients; ++row) {
+      addresses.push_back("a" + std::to_string(row) + "@example.org");
+    }
+    std::vector<queue::NewRow> rows;
+    for (std::uint64_t row = 1; row <= recipients; ++row) {
+      queue::NewRow& one = rows.emplace_back();
+      one.row = row;
+      one.domain = "example.org";
+      one.address = addresses[row - 1];
+    }
+    queue::EnqueueBatch batch;
+    batch.campaign = *id;
+    batch.rows = rows;
+    batch.rows_read = recipients;
+    EXPECT_TRUE(store_->Enqueue(batch, clock_.now.wall).has_value());
+    EXPECT_TRUE(store_->SetState(*id, queue::CampaignState::kRunning, clock_.now.wall, std::chrono::hours(48)));
+    EXPECT_TRUE(store_->Commit().has_value());
+    return *id;
+  }
+
+  // What a core reports when a job of the campaign was delivered.
+  void ReportDelivered(const queue::Job& job) {
+    delivery::StoreRequest* slot = requests_.Reserve();
+    ASSERT_NE(slot, nullptr);
+    slot->kind = delivery::StoreRequest::Kind::kOutcome;
+    slot->outcome.Clear();
+    slot->outcome.place = job.place;
+    slot->outcome.event.kind = queue::EventKind::kDelivered;
+    slot->outcome.event.final = true;
+    slot->outcome.event.job = job.id;
+    slot->outcome.event.domain = "example.org";
+    slot->outcome.event.recipient = job.address;
+    requests_.Publish();
+  }
+
+  queue::TakenJobs TakeAll() {
+    auto taken = store_->Take({.domain = "example.org", .cursor = {}, .max_jobs = 256, .now = clock_.now.wall});
+    EXPECT_TRUE(taken.has_value());
+    return *std::move(taken);
+  }
+
+  std::filesystem::path directory_;
+  Options options_;
+  FixedClock clock_;
+  MemoryLog log_;
+  observe::EventTally tally_{10};
+  io::Waker waker_;
+  io::Waker core_waker_;
+  StoreDoor door_{waker_};
+  io::Mailbox<delivery::StoreRequest> requests_{16, waker_};
+  io::Mailbox<delivery::Committed> committed_{16, core_waker_};
+  std::vector<queue::CampaignPtr> changed_;
+  std::unique_ptr<queue::JobStore> store_;
+  std::unique_ptr<StoreLoop> loop_;
+};
+
+TEST_F(StoreLoopTest, AnswersACoreOnceItsOutcomesAreDurable) {
+  const queue::CampaignId id = Fill(2);
+  const queue::TakenJobs taken = TakeAll();
+  ASSERT_EQ(taken.jobs.size(), 2u);
+  for (const queue::Job& job : taken.jobs) ReportDelivered(job);
+
+  EXPECT_TRUE(loop_->RunOnce(milliseconds(0)));
+  delivery::Committed* answer = committed_.Peek();
+  ASSERT_NE(answer, nullptr);
+  EXPECT_EQ(answer->requests, 2u);
+  EXPECT_GE(log_.synced, 2u);
+  EXPECT_EQ(store_->FindCampaign(id)->totals.delivered, 2u);
+  EXPECT_TRUE(loop_->Trouble().empty());
+}
+
+TEST_F(StoreLoopTest, SettlesNothingWhileTheLogCannotBeSynced) {
+  const queue::CampaignId id = Fill(1);
+  const queue::TakenJobs taken = TakeAll();
+  ReportDelivered(taken.jobs.at(0));
+  log_.broken = true;
+
+  EXPECT_FALSE(loop_->RunOnce(milliseconds(0)));
+  EXPECT_EQ(committed_.Peek(), nullptr);
+  EXPECT_EQ(store_->FindCampaign(id)->totals.delivered, 0u);
+  EXPECT_EQ(loop_->Trouble(), "the log's disk is full");
+  EXPECT_FALSE(loop_->Idle());
+
+  log_.broken = false;
+  EXPECT_TRUE(loop_->RunOnce(milliseconds(0)));
+  ASSERT_NE(committed_.Peek(), nullptr);
+  EXPECT_EQ(store_->FindCampaign(id)->totals.delivered, 1u);
+  EXPECT_TRUE(loop_->Trouble().empty());
+  // One line for the delivery, not one for each try.
+  EXPECT_EQ(std::ranges::count(log_.appended, queue::EventKind::kDelivered, &queue::Event::kind), 1);
+}
+
+TEST_F(StoreLoopTest, TellsOfACampaignThatEndsAndLogsIt) {
+  Fill(1);
+  const queue::TakenJobs taken = TakeAll();
+  ReportDelivered(taken.jobs.at(0));
+  EXPECT_TRUE(loop_->RunOnce(milliseconds(0)));
+  ASSERT_EQ(changed_.size(), 1u);
+  EXPECT_EQ(changed_[0]->state, queue::CampaignState::kDone);
+  ASSERT_FALSE(log_.appended.empty());
+  EXPECT_EQ(log_.appended.back().kind, queue::EventKind::kCampaign);
+  EXPECT_EQ(log_.appended.back().reply, "done");
+}
+
+TEST_F(StoreLoopTest, AnswersACallAfterItsBatchIsSynced) {
+  const auto options = std::make_shared<const Options>(options_);
+  IntakeDoor intake(door_, *store_, options);
+  queue::CampaignSpec spec;
+  spec.name = "news";
+  Result<queue::CampaignId> begun = Fail(ErrorCode::kInvalid, "not run");
+  std::thread caller([&] { begun = intake.Begin(spec, "Subject: x\r\n\r\nhello\r\n"); });
+  while (!loop_->RunOnce(milliseconds(100))) {
+  }
+  caller.join();
+  ASSERT_TRUE(begun.has_value()) << begun.error().message;
+  EXPECT_EQ(store_->FindCampaign("news")->id, *begun);
+  ASSERT_EQ(changed_.size(), 1u);
+  EXPECT_EQ(changed_[0]->state, queue::CampaignState::kLoading);
+}
+
+TEST_F(StoreLoopTest, RefusesCallsOnceTheDoorIsClosed) {
+  door_.Close();
+  const Result<void> refused = door_.Run([](StoreTurn&) -> Result<void> { return {}; });
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ErrorCode::kUnavailable);
+}
+
+}  // namespace
+}  // namespace postrider::engine
