@@ -7,13 +7,12 @@ import argparse
 import collections
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
+
+from loopback import Daemon, Failed, Sink, cpu_seconds, recipient_events
 
 # Who is played, at which address, and what share of recipients it refuses for good and for now. Four domains each.
 RECEIVERS = [
@@ -139,105 +138,44 @@ class Terminal:
         self.drawn = True
 
 
-class Failed(Exception):
-    pass
-
-
-def wait_for(what, condition, process, seconds=30):
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        value = condition()
-        if value:
-            return value
-        if process.poll() is not None:
-            raise Failed(f"{what}: the process ended with code {process.returncode}")
-        time.sleep(0.05)
-    raise Failed(f"{what}: not within {seconds} s")
-
-
-def stop(process, seconds=45):
-    if process is None or process.poll() is not None:
-        return
-    process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-
-
-def cpu_seconds(pid):
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def read_lines(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read().split()
-    except FileNotFoundError:
-        return []
-
-
 class Demonstration:
     def __init__(self, postrider, directory, terminal):
         self.postrider = postrider
         self.directory = directory
         self.terminal = terminal
         self.sink = None
-        self.daemon = None
-        self.admin = None
+        self.daemon = Daemon(postrider, directory)
 
     def path(self, *names):
         return os.path.join(self.directory, *names)
 
-    def start(self, command, log):
-        with open(self.path(log), "wb") as output:
-            return subprocess.Popen([self.postrider, *command], stdout=output, stderr=output)
-
     def start_sink(self):
-        command = ["sink", "--port-file", self.path("ports"), "--summary", self.path("sink.json")]
+        arguments = []
         for name, address, permanent, temporary in RECEIVERS:
-            command += ["--listen", f"{address}:0={name},permanent={permanent},temporary={temporary}"]
-        self.sink = self.start(command, "sink.log")
-        addresses = wait_for("the receiver", lambda: read_lines(self.path("ports")), self.sink)
-        return dict(address.rsplit(":", 1) for address in addresses)
+            arguments += ["--listen", f"{address}:0={name},permanent={permanent},temporary={temporary}"]
+        self.sink = Sink(self.postrider, self.directory, arguments)
+        return self.sink.ports()
 
     def start_daemon(self, ports):
         routes = "".join(ROUTE.format(name=name, address=address, port=ports[address])
                          for name, address, *_ in RECEIVERS)
         with open(self.path("postrider.toml"), "w", encoding="utf-8") as file:
             file.write(CONFIG.format(routes=routes))
-        self.daemon = self.start(["run", "--config", self.path("postrider.toml")], "daemon.log")
-
-        def admin_port():
-            with open(self.path("daemon.log"), encoding="utf-8", errors="replace") as file:
-                match = re.search(r"admin on port (\d+)", file.read())
-            return match and match.group(1)
-
-        self.admin = "127.0.0.1:" + wait_for("the daemon", admin_port, self.daemon)
+        self.daemon.start()
 
     def status(self):
-        result = subprocess.run([self.postrider, "status", "--json", "--admin", self.admin], capture_output=True,
-                                text=True, check=False)
-        if result.returncode != 0:
-            raise Failed("postrider status: " + result.stderr.strip())
-        return json.loads(result.stdout)
+        return json.loads(self.daemon.command("status", "--json", "--admin", self.daemon.admin))
 
     def submit(self):
-        result = subprocess.run([self.postrider, "submit", "--config", self.path("postrider.toml"),
-                                 self.path("demonstration")], capture_output=True, text=True, check=False)
-        if result.returncode != 0:
-            raise Failed("postrider submit: " + (result.stderr.strip() or result.stdout.strip()))
+        self.daemon.command("submit", "--config", self.path("postrider.toml"), self.path("demonstration"))
 
     def watch(self, recipients):
         """Until every recipient has its final event; the seconds from submission to the last."""
         begun = moved = time.monotonic()
         done = 0
         while True:
-            if self.daemon.poll() is not None:
-                raise Failed(f"the daemon ended with code {self.daemon.returncode}")
+            if self.daemon.process.poll() is not None:
+                raise Failed(f"the daemon ended with code {self.daemon.process.returncode}")
             totals = self.status()["totals"]
             now_done = totals["rows"] - totals["queued"]
             if now_done != done:
@@ -250,20 +188,11 @@ class Demonstration:
                 raise Failed(f"nothing moved for {STUCK_AFTER_SECONDS} s; {totals['queued']} are still queued")
             time.sleep(STEP_SECONDS)
 
-    def events(self):
-        """The delivery log's lines about recipients."""
-        for name in sorted(os.listdir(self.path("log"))):
-            if not name.endswith(".jsonl"):
-                continue  # the demonstration's log is far from being rotated
-            with open(self.path("log", name), encoding="utf-8") as file:
-                for line in file:
-                    event = json.loads(line)
-                    if "recipient" in event:
-                        yield event
-
     def stop(self):
-        stop(self.daemon)
-        stop(self.sink)
+        if self.daemon.process:
+            self.daemon.stop()
+        if self.sink:
+            self.sink.stop()
 
 
 def tabulate(events, seconds):
@@ -299,10 +228,9 @@ def run(arguments, directory, terminal):
     finally:
         terminal.clear()
         demonstration.stop()
-    if demonstration.daemon.returncode != 0:
-        raise Failed(f"the daemon stopped with code {demonstration.daemon.returncode}, not 0")
-    with open(demonstration.path("sink.json"), encoding="utf-8") as file:
-        received = json.load(file)["total"]
+    if demonstration.daemon.process.returncode != 0:
+        raise Failed(f"the daemon stopped with code {demonstration.daemon.process.returncode}, not 0")
+    received = demonstration.sink.summary()["total"]
     result = {
         "accepted": totals["accepted"],
         "delivered": totals["delivered"],
@@ -317,7 +245,7 @@ def run(arguments, directory, terminal):
         "cpu_us_per_message": round(cpu * 1e6 / max(1, totals["delivered"]), 1),
         "sink_cpu_us_per_message": received["cpu_us_per_message"],
     }
-    return result, list(tabulate(demonstration.events(), seconds))
+    return result, list(tabulate(recipient_events(directory), seconds))
 
 
 def problems(result, recipients):
