@@ -60,6 +60,7 @@ struct PeerMessage {
   std::string domain;
   std::shared_ptr<const dns::MxAnswer> mx;
   std::uint32_t from_core = 0;
+  std::chrono::nanoseconds rest{};  // of kRelease: leave it alone for so long
 };
 
 // From main and the admin's threads (through engine's Control).

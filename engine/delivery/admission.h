@@ -1,0 +1,100 @@
+#pragma once
+// Who may send now: asks every limit at once (what is not durable yet, pauses, back-off, the path's rate, the
+// campaign's share, connections) and hands jobs to connections, transactional before bulk, the lanes of a path in
+// turns. Opens connections while work waits and limits allow, and owns them all. Single-threaded.
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/connection.h"
+#include "engine/delivery/core.h"
+#include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/site.h"
+
+namespace postrider::delivery {
+
+struct Parts;
+
+class Admission {
+ public:
+  explicit Admission(Parts& parts);
+  ~Admission();
+
+  // The next job for this connection, with all permits taken; null: none now.
+  [[nodiscard]] WindowJob* Next(Connection& connection);
+  // A job came back without having been attempted: its permits too.
+  void Returned(WindowJob& job, Path& path);
+  // A job that Next gave has ended or come back.
+  void Ended(Path& path);
+
+  // Something that may let this site send changed: it is looked at before the turn ends.
+  void MarkPending(Site& site);
+  void Forget(Site& site);  // it is about to be destroyed
+  void MarkAllPending();
+  // Looks at all that is pending.
+  void Pump();
+  // Hands collected bytes to the sockets, then destroys what has ended.
+  void FlushConnections();
+
+  // From connections.
+  void MarkDirty(Connection& connection);
+  void ConnectionIdle(Connection& connection);
+  void ConnectionLeftIdle(Connection& connection);
+  void ConnectionFinished(Connection& connection);
+
+  // Outcomes became durable.
+  void Synced();
+
+  // Operator and main.
+  void Pause(CoreCommand::Target target, const std::string& name, bool pause);
+  [[nodiscard]] bool SitePaused(const Site& site) const;
+  [[nodiscard]] bool SourcePaused(const std::string& source) const { return paused_sources_.contains(source); }
+  void StopSending(bool stop);
+  void Reloaded();
+  // Quits every connection once its messages have ended.
+  void Drain();
+  // At the end of a drain's time: closes what is still open.
+  void AbortAll(const std::string& reason);
+
+  // Messages with connections plus outcomes not durable.
+  [[nodiscard]] std::size_t Unsettled() const;
+  [[nodiscard]] bool UnsyncedAllows() const { return Unsettled() < unsynced_max_; }
+  [[nodiscard]] std::size_t connections() const { return connections_.size(); }
+  [[nodiscard]] const IntrusiveList<Connection, &Connection::core_link>& all() const { return connections_; }
+  [[nodiscard]] std::size_t in_flight() const { return in_flight_; }
+  [[nodiscard]] bool anything_pending() const { return !pending_.empty() || !dirty_.empty() || !finished_.empty(); }
+
+ private:
+  void PumpSite(Site& site);
+  [[nodiscard]] Monotonic PumpFeed(Feed& feed);
+  [[nodiscard]] Monotonic OfferIdle(Feed& feed);
+  [[nodiscard]] Monotonic OpenMore(Feed& feed);
+  [[nodiscard]] bool MayUse(const Feed& feed, const Path& path) const;
+  WindowJob* TakeFrom(Feed& feed, MailClass mail_class, Path& path);
+  [[nodiscard]] bool MakeRoom(bool close_idle);
+  [[nodiscard]] std::size_t ConnectionsMax() const;
+  void Open(Path& path);
+
+  Parts& parts_;
+  std::size_t unsynced_max_;
+  std::size_t in_flight_ = 0;
+  std::uint64_t last_id_ = 0;
+  bool pumping_ = false;
+  bool stopped_ = false;
+  bool all_paused_ = false;
+  std::set<std::string, std::less<>> paused_sites_;
+  std::set<std::string, std::less<>> paused_sources_;
+
+  IntrusiveList<Connection, &Connection::core_link> connections_;
+  IntrusiveList<Connection, &Connection::core_idle_link> idle_;
+  IntrusiveList<Connection, &Connection::dirty_link> dirty_;
+  IntrusiveList<Connection, &Connection::finished_link> finished_;
+  IntrusiveList<Site, &Site::pending_link> pending_;
+  IntrusiveList<Site, &Site::unsynced_link> waiting_for_sync_;
+  IntrusiveList<Site, &Site::slot_link> waiting_for_slot_;
+};
+
+}  // namespace postrider::delivery

@@ -1,0 +1,74 @@
+#pragma once
+// The domains whose home is this core: finds those with something to do by asking the reader lap after lap, resolves
+// where their mail goes, hands each to the core that owns its site, and takes it back when nothing of it is open there.
+// At most options.engine.active_domains are out at once; those that DNS gives no answer for rest meanwhile (bounded
+// too). Single-threaded.
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "config/time.h"
+#include "engine/delivery/core.h"
+#include "engine/delivery/intrusive_list.h"
+#include "engine/dns/resolver.h"
+#include "throttle/backoff.h"
+
+namespace postrider::delivery {
+
+struct Parts;
+
+class Backlog {
+ public:
+  explicit Backlog(Parts& parts);
+  ~Backlog();
+
+  // Once a turn: asks for the next stretch of domains if it is time, and sends what waits for other cores.
+  void Turn();
+  void OnScan(const ReadAnswer& answer);
+  // New work is known of: scan at once. wake_resting: also look at domains at rest, as when a campaign was cancelled.
+  void ScanNow(bool wake_resting);
+  // The owner let a domain go; it is left alone for so long. home may be another core.
+  void Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest);
+  void OnPeerMessage(PeerMessage& message);
+  // When Turn has something to do at the latest.
+  [[nodiscard]] Monotonic NextScan() const { return scanning_ ? Monotonic::max() : next_scan_; }
+  [[nodiscard]] std::size_t active() const { return active_; }
+
+ private:
+  struct HomeDomain {
+    enum class State : std::uint8_t { kResolving, kAssigned, kResting };
+    State state = State::kResolving;
+    std::string name;
+    std::uint32_t owner = 0;
+    Monotonic rests_until{};
+    Backoff dns;                  // while it cannot be resolved
+    Monotonic no_domain_since{};  // first answer that it does not exist
+    bool no_domain = false;
+    ListLink<HomeDomain> link;  // of those that are remembered though nothing of them is active
+  };
+
+  void Activate(std::string_view domain);
+  void Resolved(const std::string& domain, const dns::MxAnswer& answer);
+  void Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<const dns::MxAnswer> answer);
+  void Send(std::uint32_t core, PeerMessage message);
+  void OnRelease(std::string_view domain, std::chrono::nanoseconds rest);
+
+  Parts& parts_;
+  std::unordered_map<std::string, std::unique_ptr<HomeDomain>> domains_;  // looked up, never walked
+  IntrusiveList<HomeDomain, &HomeDomain::link> resting_;                  // the one longest at rest in front
+  std::vector<std::deque<PeerMessage>> unsent_;                           // per core, while its mailbox is full
+  std::shared_ptr<Backlog*> alive_;
+  std::size_t active_ = 0;
+  bool scanning_ = false;
+  bool scan_again_ = false;  // asked for while a scan was under way
+  bool lap_brought_news_ = false;
+  std::string cursor_;
+  Monotonic next_scan_{};
+  std::chrono::milliseconds pause_;
+};
+
+}  // namespace postrider::delivery

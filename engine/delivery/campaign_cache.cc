@@ -1,0 +1,116 @@
+#include "engine/delivery/campaign_cache.h"
+
+#include <algorithm>
+
+#include "engine/delivery/site.h"
+
+namespace postrider::delivery {
+namespace {
+
+// Standing campaigns bring one template per message; beyond this many the oldest is compiled again when it is needed.
+constexpr std::size_t kTemplates = 512;
+// A command that a campaign changed outlives every answer of a reader that did not know of it yet.
+constexpr std::chrono::seconds kRemembered{60};
+
+}  // namespace
+
+CampaignEntry::CampaignEntry(queue::CampaignPtr snapshot, io::Loop& loop, std::uint32_t cores)
+    : first(snapshot), latest(std::move(snapshot)), timer([this] { on_unthrottle(); }) {
+  const double per_second = first->spec.messages_per_second / cores;
+  limited = per_second > 0;
+  if (limited) rate.SetRate(loop.now().monotonic, per_second, std::max(1.0, per_second));
+}
+
+CampaignStanding CampaignEntry::Standing(Wall now) const {
+  switch (latest->state) {
+    case queue::CampaignState::kCancelled:
+      return CampaignStanding::kCancelled;
+    case queue::CampaignState::kRunning:
+      break;
+    case queue::CampaignState::kLoading:
+      if (latest->spec.start == queue::StartMode::kStreaming) break;
+      return CampaignStanding::kWait;
+    default:
+      return CampaignStanding::kWait;
+  }
+  if (latest->expires_at && now >= *latest->expires_at) return CampaignStanding::kExpired;
+  return CampaignStanding::kGo;
+}
+
+CampaignEntry& CampaignCache::Get(const queue::CampaignPtr& snapshot) {
+  auto [place, is_new] = entries_.try_emplace(snapshot->id);
+  if (is_new) place->second = std::make_unique<CampaignEntry>(snapshot, loop_, cores_);
+  place->second->touched = loop_.now().monotonic;
+  return *place->second;
+}
+
+CampaignEntry& CampaignCache::Enter(const queue::CampaignPtr& snapshot) {
+  CampaignEntry& entry = Get(snapshot);
+  if (!entry.told) entry.latest = snapshot;
+  return entry;
+}
+
+CampaignEntry& CampaignCache::Update(const queue::CampaignPtr& snapshot) {
+  CampaignEntry& entry = Get(snapshot);
+  entry.told = true;
+  entry.latest = snapshot;
+  return entry;
+}
+
+CampaignEntry* CampaignCache::Find(queue::CampaignId id) {
+  const auto place = entries_.find(id);
+  return place == entries_.end() ? nullptr : place->second.get();
+}
+
+const std::shared_ptr<const CompiledTemplate>& CampaignCache::TemplateOf(const WindowJob& job) {
+  Lane& lane = *job.lane;
+  if (lane.compiled == nullptr || lane.compiled_number != job.job().template_number) {
+    lane.compiled = FindOrCompile(job);
+    lane.compiled_number = job.job().template_number;
+  }
+  return lane.compiled;
+}
+
+std::shared_ptr<const CompiledTemplate> CampaignCache::FindOrCompile(const WindowJob& job) {
+  const Key key{job.job().id.campaign, job.job().template_number};
+  if (const auto found = templates_.find(key); found != templates_.end()) {
+    recently_used_.splice(recently_used_.begin(), recently_used_, found->second.used);
+    return found->second.compiled;
+  }
+  auto compiled = std::make_shared<CompiledTemplate>();
+  const auto& stored = job.batch->taken.templates;
+  const auto place = std::ranges::find_if(stored, [&key](const queue::StoredTemplatePtr& candidate) {
+    return candidate != nullptr && candidate->campaign == key.first && candidate->number == key.second;
+  });
+  if (place == stored.end()) {
+    compiled->problem = "its message is not in the queue";
+  } else {
+    const queue::CampaignSpec& spec = job.lane->campaign->spec();
+    compiled->accepted_at = (*place)->accepted_at;
+    message::CompileOptions options;
+    options.eight_bit = spec.eight_bit;
+    options.headers = spec.headers;
+    options.default_from = spec.from;
+    options.size_max = std::max<std::uint64_t>(options.size_max, (*place)->message.size());
+    if (auto content = message::Template::Compile((*place)->message, options)) {
+      compiled->content = *std::move(content);
+    } else {
+      compiled->problem = content.error().empty() ? "it does not compile" : ToString(content.error().front());
+    }
+  }
+  recently_used_.push_front(key);
+  templates_[key] = {compiled, recently_used_.begin()};
+  while (templates_.size() > kTemplates) {
+    templates_.erase(recently_used_.back());
+    recently_used_.pop_back();
+  }
+  return compiled;
+}
+
+void CampaignCache::Tick(Monotonic now) {
+  std::erase_if(entries_, [now](const auto& entry) {
+    return entry.second->lanes.empty() && now - entry.second->touched > kRemembered;
+  });
+}
+
+}  // namespace postrider::delivery

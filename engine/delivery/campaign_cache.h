@@ -1,0 +1,81 @@
+#pragma once
+// What a core knows of campaigns: the newest snapshot of each that has jobs in its windows, this core's share of its
+// rate, and its compiled templates (a bounded number, the least recently used goes first). Single-threaded.
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "config/time.h"
+#include "engine/delivery/window.h"
+#include "engine/io/loop.h"
+#include "engine/message/template.h"
+#include "queue/campaign.h"
+#include "throttle/gcra.h"
+
+namespace postrider::delivery {
+
+struct CompiledTemplate {
+  Wall accepted_at{};
+  std::shared_ptr<const message::Template> content;  // null: see problem
+  std::string problem;
+};
+
+// What a campaign's state says about one of its jobs now.
+enum class CampaignStanding : std::uint8_t { kGo, kWait, kCancelled, kExpired };
+
+struct CampaignEntry {
+  CampaignEntry(queue::CampaignPtr snapshot, io::Loop& loop, std::uint32_t cores);
+
+  [[nodiscard]] const queue::CampaignSpec& spec() const { return first->spec; }
+  [[nodiscard]] CampaignStanding Standing(Wall now) const;
+  [[nodiscard]] bool transactional() const { return first->spec.mail_class == MailClass::kTransactional; }
+
+  queue::CampaignPtr first;   // never replaced: its strings may be looked at while messages are in flight
+  queue::CampaignPtr latest;  // as last told
+  bool told = false;          // latest came by command, which is newer than what a reader saw earlier
+  Monotonic touched{};
+  bool limited = false;
+  Gcra rate;
+  IntrusiveList<Lane, &Lane::campaign_link> lanes;
+  IntrusiveList<Lane, &Lane::feed_link> throttled;  // until the rate lets one go; then Windows lines them up again
+  std::move_only_function<void()> on_unthrottle;
+  io::Timer timer;
+};
+
+class CampaignCache {
+ public:
+  CampaignCache(io::Loop& loop, std::uint32_t cores) : loop_(loop), cores_(cores) {}
+
+  // The entry of a campaign whose jobs were taken.
+  CampaignEntry& Enter(const queue::CampaignPtr& snapshot);
+  // By command: its state changed.
+  CampaignEntry& Update(const queue::CampaignPtr& snapshot);
+  [[nodiscard]] CampaignEntry* Find(queue::CampaignId id);
+  // The job's template, compiled; never null. Costs a look into a map only when the lane's last one does not fit.
+  const std::shared_ptr<const CompiledTemplate>& TemplateOf(const WindowJob& job);
+  // Forgets campaigns without lanes that nobody asked for in a while.
+  void Tick(Monotonic now);
+
+  [[nodiscard]] std::map<queue::CampaignId, std::unique_ptr<CampaignEntry>>& entries() { return entries_; }
+
+ private:
+  using Key = std::pair<queue::CampaignId, std::uint32_t>;
+  struct Cached {
+    std::shared_ptr<const CompiledTemplate> compiled;
+    std::list<Key>::iterator used;
+  };
+  CampaignEntry& Get(const queue::CampaignPtr& snapshot);
+  std::shared_ptr<const CompiledTemplate> FindOrCompile(const WindowJob& job);
+
+  io::Loop& loop_;
+  const std::uint32_t cores_;
+  std::map<queue::CampaignId, std::unique_ptr<CampaignEntry>> entries_;
+  std::map<Key, Cached> templates_;
+  std::list<Key> recently_used_;  // most recent first
+};
+
+}  // namespace postrider::delivery

@@ -1,0 +1,354 @@
+#include "engine/delivery/connection.h"
+
+#include <cstring>
+#include <utility>
+
+#include "config/check.h"
+#include "engine/delivery/admission.h"
+#include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/settlement.h"
+#include "engine/delivery/site.h"
+#include "fmt/format.h"
+
+namespace postrider::delivery {
+namespace {
+
+// After a large message a connection gives its buffers back beyond this: ten thousand idle connections must not keep
+// the size of the largest message each has seen.
+constexpr std::size_t kKeptBytes = 128 << 10;
+
+void Reuse(std::string& buffer) {
+  if (buffer.capacity() > kKeptBytes) {
+    std::string().swap(buffer);
+  } else {
+    buffer.clear();
+  }
+}
+
+}  // namespace
+
+Monotonic Connection::now() const { return parts_.now(); }
+
+const smtp::ServerOffer* Connection::offer() const {
+  return conversation_ == nullptr ? nullptr : &conversation_->offer();
+}
+
+void Connection::SetPhase(Phase phase) {
+  if (phase_ == Phase::kIdle && phase != Phase::kIdle) LeaveIdle();
+  phase_ = phase;
+}
+
+void Connection::Offer() {
+  if (phase_ != Phase::kIdle) return;
+  asked_ = false;
+  Advance();
+}
+
+void Connection::Quit() {
+  if (quitting_ || phase_ == Phase::kFinished) return;
+  quitting_ = true;
+  if (conversation_ == nullptr) return Finish();
+  conversation_->Quit(now());
+  Advance();
+}
+
+void Connection::Abort(std::string reason) {
+  if (phase_ == Phase::kFinished) return;
+  quitting_ = true;
+  if (conversation_ == nullptr) return Finish();
+  conversation_->ConnectionLost(std::move(reason));
+  Advance();
+  if (phase_ != Phase::kFinished) Close();
+}
+
+// ---- bytes
+
+void Connection::OnReceived(std::span<const std::byte> bytes) {
+  if (phase_ == Phase::kFinished) return;
+  if (tls_ != nullptr) {
+    HandleTls(tls_->Receive(bytes, plain_, buffers_->filling));
+    if (!buffers_->filling.empty()) parts_.admission->MarkDirty(*this);
+  } else if (conversation_ != nullptr) {
+    conversation_->Receive({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, now());
+    Advance();
+  }
+}
+
+void Connection::HandleTls(tls::TlsState state) {
+  if (state == tls::TlsState::kFailed) return TlsBroke(tls_->problem());
+  if (!tls_open_ && state == tls::TlsState::kOpen) {
+    tls_open_ = true;
+    const bool resumed = tls_->info().resumed;
+    tls_fresh_ = !resumed;
+    ++(resumed ? parts_.counts.handshakes_resumed : parts_.counts.handshakes_full);
+    parts_.counts.tls_seconds.Observe(std::chrono::duration<double>(now() - tls_began_).count());
+    parts_.settlement->TlsWorked(*this);
+    if (conversation_ == nullptr) {
+      BeginConversation();
+    } else {
+      conversation_->TlsReady(now());
+    }
+    Advance();
+  }
+  if (!plain_.empty() && conversation_ != nullptr && phase_ != Phase::kFinished) {
+    conversation_->Receive(plain_, now());
+    Reuse(plain_);
+    Advance();
+  }
+  if (state == tls::TlsState::kClosed && phase_ != Phase::kFinished) {
+    if (conversation_ == nullptr) return TlsBroke("the server closed TLS during the handshake");
+    conversation_->ConnectionLost("the server closed TLS");
+    Advance();
+  }
+}
+
+void Connection::TlsBroke(std::string problem) {
+  tls_problem_ = std::move(problem);
+  if (!tls_open_) ++parts_.counts.handshake_failures;
+  if (conversation_ == nullptr) {
+    parts_.settlement->TlsFailed(*this);
+    HostFailed(Stage::kTls, tls_problem_);
+    return Finish();
+  }
+  if (tls_open_) {
+    conversation_->ConnectionLost(tls_problem_);
+  } else {
+    parts_.settlement->TlsFailed(*this);
+    conversation_->TlsFailed(tls_problem_);
+  }
+  Advance();
+}
+
+void Connection::OnSent() {
+  sending_ = false;
+  Reuse(buffers_->sending);
+  if (!buffers_->filling.empty()) return Flush();
+  if (conversation_ == nullptr || phase_ == Phase::kFinished) return;
+  conversation_->Flushed(now());
+  Advance();
+}
+
+void Connection::OnClosed(int error) {
+  std::string problem = error == 0 ? "the server closed the connection" : std::strerror(error);
+  if (conversation_ == nullptr) {
+    if (phase_ == Phase::kHandshaking) return TlsBroke(std::move(problem));
+    return Finish();
+  }
+  if (tls_ != nullptr && !tls_open_) return TlsBroke(problem + " during the TLS handshake");
+  conversation_->ConnectionLost(std::move(problem));
+  Advance();
+}
+
+void Connection::TakeOutput() {
+  std::string& out = conversation_->out();
+  if (out.empty()) return;
+  if (tls_ != nullptr) {
+    tls_->Send(std::as_bytes(std::span(out)), buffers_->filling);
+    Reuse(out);
+  } else if (buffers_->filling.empty()) {
+    std::swap(buffers_->filling, out);
+  } else {
+    buffers_->filling += out;
+    Reuse(out);
+  }
+  parts_.admission->MarkDirty(*this);
+}
+
+void Connection::Flush() {
+  if (sending_ || socket_ == nullptr || buffers_->filling.empty() || phase_ == Phase::kConnecting) return;
+  std::swap(buffers_->filling, buffers_->sending);
+  sending_ = true;
+  parts_.counts.bytes_sent += buffers_->sending.size();
+  socket_->Send(std::as_bytes(std::span(buffers_->sending)), buffers_);
+}
+
+// ---- the conversation
+
+void Connection::Advance() {
+  if (advancing_ || conversation_ == nullptr || phase_ == Phase::kFinished) return;
+  advancing_ = true;
+  for (bool again = true; again;) {
+    again = false;
+    TakeOutput();
+    if (std::exchange(start_tls_, false)) BeginHandshake();
+    switch (conversation_->state()) {
+      case smtp::ConversationState::kOpening:
+        break;
+      case smtp::ConversationState::kReady:
+        if (!std::exchange(opened_, true)) parts_.settlement->Opened(*this);
+        if (quitting_ || UsedUp()) {
+          quitting_ = true;
+          conversation_->Quit(now());
+          again = conversation_->state() != smtp::ConversationState::kReady;
+        } else if (!std::exchange(asked_, true)) {
+          conversation_->Begin(now());
+          again = true;
+        } else {
+          EnterIdle();
+        }
+        break;
+      case smtp::ConversationState::kBusy:
+        asked_ = false;
+        SetPhase(Phase::kBusy);
+        break;
+      case smtp::ConversationState::kQuitting:
+        SetPhase(Phase::kClosing);
+        break;
+      case smtp::ConversationState::kClosed:
+        Close();
+        break;
+    }
+  }
+  advancing_ = false;
+  ArmTimer();
+}
+
+void Connection::EnterIdle() {
+  if (phase_ == Phase::kIdle) return;
+  SetPhase(Phase::kIdle);
+  idle_until_ = now() + path_.site.rule.idle;
+  path_.idle.PushFront(*this);
+  parts_.admission->ConnectionIdle(*this);
+}
+
+void Connection::LeaveIdle() {
+  path_.idle.Remove(*this);
+  parts_.admission->ConnectionLeftIdle(*this);
+}
+
+bool Connection::UsedUp() const {
+  const std::uint32_t mail_max = conversation_->offer().mail_max;
+  return path_.limits.UsedUp(static_cast<int>(messages_)) || (mail_max != 0 && messages_ >= mail_max);
+}
+
+std::optional<smtp::Envelope> Connection::NextMessage() {
+  if (quitting_ || parts_.draining || UsedUp() || flight_count_ == flights_.size()) return std::nullopt;
+  while (WindowJob* job = parts_.admission->Next(*this)) {
+    const std::shared_ptr<const CompiledTemplate>& compiled = parts_.campaigns->TemplateOf(*job);
+    if (compiled->content == nullptr) {
+      parts_.settlement->CannotRender(*job, path_, compiled->problem);
+      continue;
+    }
+    Flight& flight = flights_[(flight_front_ + flight_count_++) % flights_.size()];
+    flight.job = job;
+    flight.compiled = compiled;
+    flight.started = parts_.loop.now();
+    flight.number = ++messages_;
+    flight.rendered = false;
+    flight.render_problem.clear();
+    ++parts_.counts.attempts;
+    if (flight.number > 1) ++parts_.counts.messages_reusing;
+    const queue::Job& of = job->job();
+    const message::Template& content = *compiled->content;
+    return smtp::Envelope{.from = job->lane->campaign->spec().envelope_from,
+                          .to = of.address,
+                          .size_estimate = content.EstimateSize(of.fields),
+                          .needs_8bit = content.needs_8bit(),
+                          .needs_smtputf8 = of.needs_smtputf8 || content.needs_smtputf8()};
+  }
+  return std::nullopt;
+}
+
+bool Connection::RenderContent(std::string& out) {
+  for (std::size_t i = 0; i < flight_count_; ++i) {
+    Flight& flight = flights_[(flight_front_ + i) % flights_.size()];
+    if (flight.rendered) continue;
+    flight.rendered = true;
+    const Result<void> rendered =
+        flight.compiled->content->Render(parts_.settlement->RenderJobOf(*flight.job, *flight.compiled), out);
+    if (rendered) return true;
+    ++parts_.counts.render_failures;
+    flight.render_problem = rendered.error().message;
+    return false;
+  }
+  return false;
+}
+
+void Connection::MessageDone(const smtp::MessageResult& result) {
+  CHECK(flight_count_ != 0);
+  Flight& flight = flights_[flight_front_];
+  if (result.end == smtp::MessageEnd::kReplied && result.reply.code != 421) ++replied_;
+  parts_.settlement->MessageDone(*this, flight, result);
+  flight.job = nullptr;
+  flight.compiled.reset();
+  flight_front_ = (flight_front_ + 1) % flights_.size();
+  --flight_count_;
+}
+
+void Connection::StartTls() { start_tls_ = true; }
+
+// ---- the end
+
+void Connection::Close() {
+  // The conversation has ended every message it held; this is for the case that it did not.
+  while (flight_count_ != 0) {
+    smtp::MessageResult result;
+    result.end = flights_[flight_front_].rendered ? smtp::MessageEnd::kUnknown : smtp::MessageEnd::kNotSent;
+    MessageDone(result);
+  }
+  parts_.settlement->ConnectionEnded(*this, conversation_->end());
+  Finish();
+}
+
+void Connection::Finish() {
+  if (phase_ == Phase::kFinished) return;
+  // A QUIT, or the notice of a TLS failure, may still stand in the buffer.
+  if (!sending_ && socket_ != nullptr && phase_ != Phase::kConnecting) Flush();
+  SetPhase(Phase::kFinished);
+  timer_.Cancel();
+  *alive_ = nullptr;
+  socket_.reset();
+  parts_.admission->ConnectionFinished(*this);
+}
+
+// ---- time
+
+void Connection::ArmTimer() {
+  if (phase_ == Phase::kFinished) return;
+  if (phase_ == Phase::kIdle) return ArmAt(idle_until_);
+  if (conversation_ != nullptr) ArmAt(conversation_->deadline());
+}
+
+void Connection::ArmAt(Monotonic due) {
+  // A deadline that moves away, as it does with each flight, costs nothing: the timer comes too early once in a while
+  // and looks again.
+  const bool looks_again = phase_ == Phase::kIdle || conversation_ != nullptr;
+  if (due == Monotonic::max() || (looks_again && timer_.set() && timer_due_ <= due)) return;
+  timer_due_ = due;
+  parts_.loop.timers().Set(timer_, due);
+}
+
+void Connection::OnTimer() {
+  const Monotonic due = std::exchange(timer_due_, Monotonic::max());
+  switch (phase_) {
+    case Phase::kResolving:
+      if (now() < due) return ArmAt(due);
+      HostFailed(Stage::kDns, "the resolver gave no answer");
+      return NextHost();
+    case Phase::kConnecting:
+      socket_.reset();
+      ++parts_.counts.connect_failures;
+      connect_problem_ = fmt::format("connect from {} to {} port {}: no answer", path_.source.name, remote_text_,
+                                     path_.site.target.hosts[host_].port);
+      return NextAddress();
+    case Phase::kHandshaking:
+      return TlsBroke("no answer during the TLS handshake");
+    case Phase::kIdle:
+      if (now() >= idle_until_) return Quit();
+      return ArmTimer();
+    case Phase::kFinished:
+      return;
+    case Phase::kOpening:
+    case Phase::kBusy:
+    case Phase::kClosing:
+      if (now() >= conversation_->deadline()) {
+        conversation_->Tick(now());
+        return Advance();
+      }
+      return ArmTimer();
+  }
+}
+
+}  // namespace postrider::delivery

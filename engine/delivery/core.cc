@@ -1,0 +1,238 @@
+#include "engine/delivery/core.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/delivery/admission.h"
+#include "engine/delivery/backlog.h"
+#include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/settlement.h"
+#include "engine/delivery/site_table.h"
+#include "engine/delivery/windows.h"
+#include "engine/policy/tls_memory.h"
+
+namespace postrider::delivery {
+
+// Copies what a core counts and where its paths stand (snapshot.cc).
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot);
+
+namespace {
+
+constexpr std::chrono::seconds kTick{1};
+// While something cannot go on for want of room in a mailbox, the core looks again this soon.
+constexpr std::chrono::milliseconds kCrowdedWait{1};
+
+class CoreMachine final : public Core {
+ public:
+  CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop, tls::Tls& tls,
+              dns::Resolver& resolver, std::unique_ptr<io::Random> random);
+
+  void RunOnce(std::chrono::nanoseconds max_wait) override;
+  bool drained() const override {
+    return parts_.draining && admission_.connections() == 0 && parts_.writer.unsynced() == 0;
+  }
+
+ private:
+  void ReadMailboxes();
+  void Obey(CoreCommand& command);
+  void Reload(OptionsPtr options);
+  void Drain(std::chrono::seconds deadline);
+  void Tick();
+  void AnswerSnapshots();
+  void RestoreState();
+  void KeepTlsMemory();
+  [[nodiscard]] std::chrono::nanoseconds WaitAtMost(std::chrono::nanoseconds max_wait) const;
+
+  std::unique_ptr<io::Random> random_;
+  Parts parts_;
+  policy::TlsMemory tls_memory_;
+  CampaignCache campaigns_;
+  SiteTable sites_;
+  Windows windows_;
+  Settlement settlement_;
+  Backlog backlog_;
+  Admission admission_;
+  io::Timer tick_;
+  io::Timer drain_;
+  int snapshots_wanted_ = 0;
+};
+
+CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop, tls::Tls& tls,
+                         dns::Resolver& resolver, std::unique_ptr<io::Random> random)
+    : random_(std::move(random)),
+      parts_{.settings = std::move(settings),
+             .ports = std::move(ports),
+             .options = std::move(options),
+             .loop = loop,
+             .tls = tls,
+             .resolver = resolver,
+             .random = *random_,
+             .writer = OutcomeWriter(ports.to_store)},
+      tls_memory_(parts_.options->tls),
+      campaigns_(loop, parts_.settings.cores),
+      sites_(parts_),
+      windows_(parts_),
+      settlement_(parts_),
+      backlog_(parts_),
+      admission_(parts_),
+      tick_([this] { Tick(); }),
+      drain_([this] { admission_.AbortAll("shutting down: the final reply did not come in time"); }) {
+  parts_.tls_memory = &tls_memory_;
+  parts_.campaigns = &campaigns_;
+  parts_.sites = &sites_;
+  parts_.windows = &windows_;
+  parts_.admission = &admission_;
+  parts_.settlement = &settlement_;
+  parts_.backlog = &backlog_;
+  RestoreState();
+  loop.timers().Set(tick_, parts_.now() + kTick);
+}
+
+// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine), tls/HOST (by us).
+void CoreMachine::RestoreState() {
+  constexpr std::string_view kTls = "tls/";
+  constexpr std::string_view kAll = "pause/all";
+  constexpr std::string_view kSite = "pause/site/";
+  constexpr std::string_view kSource = "pause/source/";
+  for (const auto& [key, value] : parts_.settings.state) {
+    if (key.starts_with(kTls)) tls_memory_.Load(std::string_view(key).substr(kTls.size()), value);
+    if (key == kAll) admission_.Pause(CoreCommand::Target::kAll, {}, true);
+    if (key.starts_with(kSite)) admission_.Pause(CoreCommand::Target::kSite, key.substr(kSite.size()), true);
+    if (key.starts_with(kSource)) admission_.Pause(CoreCommand::Target::kSource, key.substr(kSource.size()), true);
+  }
+  parts_.settings.state = {};
+}
+
+void CoreMachine::KeepTlsMemory() {
+  while (const auto change = tls_memory_.TakeChange()) {
+    parts_.writer.PutState("tls/" + change->first, change->second);
+  }
+}
+
+void CoreMachine::RunOnce(std::chrono::nanoseconds max_wait) {
+  ReadMailboxes();
+  windows_.ProcessEnding();
+  admission_.Pump();
+  backlog_.Turn();
+  windows_.FlushTakes();
+  admission_.FlushConnections();
+  KeepTlsMemory();
+  parts_.writer.Flush();
+  AnswerSnapshots();
+  parts_.loop.RunOnce(WaitAtMost(max_wait));
+}
+
+std::chrono::nanoseconds CoreMachine::WaitAtMost(std::chrono::nanoseconds max_wait) const {
+  if (admission_.anything_pending()) return std::chrono::nanoseconds(0);
+  if (parts_.writer.waiting() || snapshots_wanted_ > 0)
+    return std::min<std::chrono::nanoseconds>(max_wait, kCrowdedWait);
+  const Monotonic scan = backlog_.NextScan();
+  if (scan == Monotonic::max()) return max_wait;
+  const std::chrono::nanoseconds left = scan - parts_.now();
+  // A scan that is due but could not be asked for waits for room with the reader, or for domains to end.
+  return std::clamp<std::chrono::nanoseconds>(left, std::min<std::chrono::nanoseconds>(kCrowdedWait, max_wait),
+                                              max_wait);
+}
+
+void CoreMachine::ReadMailboxes() {
+  while (CoreCommand* command = parts_.ports.commands.Peek()) {
+    Obey(*command);
+    *command = {};
+    parts_.ports.commands.Pop();
+  }
+  std::uint64_t durable = 0;
+  while (Committed* committed = parts_.ports.from_store.Peek()) {
+    durable += committed->requests;
+    parts_.ports.from_store.Pop();
+  }
+  if (durable != 0) {
+    parts_.writer.Committed(durable, [this](Domain& domain) { windows_.Committed(domain); });
+    admission_.Synced();
+  }
+  for (io::Mailbox<PeerMessage>* box : parts_.ports.from_peers) {
+    if (box == nullptr) continue;
+    while (PeerMessage* message = box->Peek()) {
+      backlog_.OnPeerMessage(*message);
+      message->mx.reset();
+      box->Pop();
+    }
+  }
+  while (ReadAnswer* answer = parts_.ports.from_reader.Peek()) {
+    if (std::holds_alternative<queue::DomainScan>(answer->what) || (answer->error && answer->domain.empty())) {
+      backlog_.OnScan(*answer);
+    } else {
+      windows_.OnTaken(*answer);
+    }
+    answer->what = std::monostate();
+    parts_.ports.from_reader.Pop();
+  }
+}
+
+void CoreMachine::Obey(CoreCommand& command) {
+  switch (command.kind) {
+    case CoreCommand::Kind::kReload:
+      if (command.options != nullptr) Reload(std::move(command.options));
+      return;
+    case CoreCommand::Kind::kCampaign:
+      if (command.campaign == nullptr) return;
+      windows_.CampaignChanged(campaigns_.Update(command.campaign));
+      backlog_.ScanNow(command.campaign->state == queue::CampaignState::kCancelled);
+      return;
+    case CoreCommand::Kind::kPause:
+      return admission_.Pause(command.target, command.name, true);
+    case CoreCommand::Kind::kResume:
+      return admission_.Pause(command.target, command.name, false);
+    case CoreCommand::Kind::kStopSending:
+      return admission_.StopSending(true);
+    case CoreCommand::Kind::kGoOn:
+      return admission_.StopSending(false);
+    case CoreCommand::Kind::kSnapshot:
+      ++snapshots_wanted_;
+      return;
+    case CoreCommand::Kind::kDrain:
+      return Drain(command.deadline);
+  }
+}
+
+void CoreMachine::Reload(OptionsPtr options) {
+  parts_.options = std::move(options);
+  tls_memory_.SetOptions(parts_.options->tls);
+  sites_.Reload();
+  windows_.Reload();
+  admission_.Reloaded();
+  backlog_.ScanNow(true);
+}
+
+void CoreMachine::Drain(std::chrono::seconds deadline) {
+  if (std::exchange(parts_.draining, true)) return;
+  windows_.Drain();
+  admission_.Drain();
+  parts_.loop.timers().Set(drain_, parts_.now() + deadline);
+}
+
+void CoreMachine::Tick() {
+  windows_.Tick();
+  sites_.Tick(parts_.now());
+  campaigns_.Tick(parts_.now());
+  parts_.loop.timers().Set(tick_, parts_.now() + kTick);
+}
+
+void CoreMachine::AnswerSnapshots() {
+  for (; snapshots_wanted_ > 0; --snapshots_wanted_) {
+    CoreSnapshot* slot = parts_.ports.snapshots.Reserve();
+    if (slot == nullptr) return;
+    FillSnapshot(parts_, *slot);
+    parts_.ports.snapshots.Publish();
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Core> MakeCore(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop,
+                               tls::Tls& tls, dns::Resolver& resolver, std::unique_ptr<io::Random> random) {
+  return std::make_unique<CoreMachine>(std::move(settings), std::move(ports), std::move(options), loop, tls, resolver,
+                                       std::move(random));
+}
+
+}  // namespace postrider::delivery

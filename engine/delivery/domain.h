@@ -1,0 +1,58 @@
+#pragma once
+// A domain whose mail this core sends now: where reading its jobs stands, and the lanes they wait in. Owned by Windows;
+// lives from its assignment until nothing of it is left to take, in a window, in flight or not yet durable.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "config/time.h"
+#include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/window.h"
+#include "engine/dns/resolver.h"
+#include "queue/job.h"
+
+namespace postrider::delivery {
+
+struct Site;
+
+struct Domain {
+  enum class Mode : std::uint8_t {
+    kSend,
+    kSweep,   // nothing can be sent: only what is cancelled or expired is ended, the rest given up again
+    kBounce,  // it takes no mail: all of it ends as bounced
+  };
+
+  std::string name;
+  std::uint32_t home = 0;
+  Mode mode = Mode::kSend;
+  Site* site = nullptr;  // while kSend
+  std::shared_ptr<const dns::MxAnswer> mx;
+  std::string problem;  // for kBounce: the sentence of its events
+
+  queue::DomainCursor cursor;
+  bool more = true;                 // a Take may find jobs
+  bool take_asked = false;          // in line for the reader, or with it
+  bool rewinding = false;           // its cursor is dropped once nothing taken with it is open
+  bool leaving = false;             // is released once nothing of it is open
+  bool ended_any = false;           // since its assignment, something of it was settled
+  std::chrono::nanoseconds rest{};  // at release: its home leaves it alone for so long
+  Monotonic take_after{};           // the reader failed; not again before
+  Monotonic polled_at{};            // when its last Take was asked
+
+  std::vector<std::unique_ptr<Lane>> lanes;
+  std::uint64_t next_order = 0;
+  std::uint32_t waiting = 0;    // jobs in its lanes
+  std::uint32_t in_flight = 0;  // with a connection
+  std::uint32_t unsettled = 0;  // outcomes not yet durable
+  std::uint32_t swept = 0;      // jobs given up by a sweep
+
+  ListLink<Domain> site_link;
+  ListLink<Domain> take_link;
+  ListLink<Domain> all_link;
+
+  [[nodiscard]] bool Open() const { return waiting != 0 || in_flight != 0 || unsettled != 0; }
+};
+
+}  // namespace postrider::delivery

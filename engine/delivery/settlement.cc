@@ -1,0 +1,312 @@
+#include "engine/delivery/settlement.h"
+
+#include <algorithm>
+
+#include "engine/delivery/admission.h"
+#include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/site.h"
+#include "engine/delivery/windows.h"
+#include "fmt/format.h"
+#include "throttle/classify.h"
+#include "throttle/retry_schedule.h"
+
+namespace postrider::delivery {
+namespace {
+
+using queue::EventKind;
+
+// A job that comes back this often without a word about it is charged with an attempt after all: it may be what breaks
+// the connections, or what the path is refused for, and must not hold up the rest for ever.
+constexpr std::uint32_t kReturnsMax = 5;
+
+double Seconds(Wall from, Wall to) { return std::max(0.0, std::chrono::duration<double>(to - from).count()); }
+
+std::string_view SaidBy(const smtp::MessageResult& result) {
+  return result.reply.text.empty() ? "the connection ended before the message was sent" : result.reply.text;
+}
+
+}  // namespace
+
+struct Settlement::Facts {
+  EventKind kind = EventKind::kDeferred;
+  bool final = false;
+  bool attempted = true;
+  Stage stage = Stage::kNone;
+  Category category = Category::kNone;
+  Scope scope = Scope::kRecipient;
+  int code = 0;
+  std::optional<EnhancedCode> enhanced;
+  std::string_view text;
+  std::optional<Wall> next_due;
+  std::uint8_t unknown_count = 0;
+  std::uint64_t bytes = 0;
+  const Path* path = nullptr;
+  const Connection* connection = nullptr;
+  const Flight* flight = nullptr;
+
+  void Say(const Reply& reply) {
+    code = reply.code;
+    enhanced = reply.enhanced;
+    text = reply.text;
+  }
+};
+
+message::RenderJob Settlement::RenderJobOf(const WindowJob& job, const CompiledTemplate& compiled) const {
+  const queue::Job& of = job.job();
+  return {.campaign_id = of.id.campaign,
+          .row = of.id.row,
+          .campaign = job.lane->campaign->spec().name,
+          .to = of.address,
+          .row_id = of.row_id,
+          .fields = of.fields,
+          .accepted_at = compiled.accepted_at,
+          .host_name = parts_.options->host_name};
+}
+
+// ---- results
+
+void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp::MessageResult& result) {
+  WindowJob& job = *flight.job;
+  Path& path = connection.path();
+  parts_.admission->Ended(path);
+  Facts facts;
+  facts.path = &path;
+  facts.connection = &connection;
+  facts.flight = &flight;
+  facts.stage = result.stage;
+  facts.bytes = result.bytes;
+  facts.Say(result.reply);
+  switch (result.end) {
+    case smtp::MessageEnd::kReplied:
+      return Replied(facts, job, path, result);
+    case smtp::MessageEnd::kUnknown:
+      return Unknown(facts, job, path);
+    case smtp::MessageEnd::kNotSent:
+      if (!flight.render_problem.empty()) {
+        facts.text = flight.render_problem;
+        facts.category = Category::kOther;
+        return Defer(facts, job);
+      }
+      facts.category = Category::kBadConnection;
+      facts.text = SaidBy(result);
+      return Return(facts, job, path);
+    case smtp::MessageEnd::kUnsupported:
+      // The receiver's own EHLO says that it takes no such message; to try again would change nothing.
+      facts.kind = EventKind::kBounced;
+      facts.final = true;
+      facts.category = Category::kContentRelated;
+      facts.stage = Stage::kMail;
+      return Write(job, facts);
+  }
+}
+
+void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result) {
+  const Verdict verdict = Classify(result.reply, result.stage);
+  facts.category = verdict.category;
+  facts.scope = verdict.scope;
+  if (result.stage == Stage::kContent) {
+    parts_.counts.message_seconds.Observe(
+        std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
+  }
+  if (!result.reply.Positive()) path.last_reply = result.reply.text;
+  const bool about_it = verdict.scope == Scope::kRecipient || verdict.scope == Scope::kMessage;
+  if (verdict.fate == Fate::kDelivered || about_it) PathAnswered(*facts.connection);
+  switch (verdict.fate) {
+    case Fate::kDelivered:
+      facts.kind = EventKind::kDelivered;
+      facts.final = true;
+      return Write(job, facts);
+    case Fate::kBounced:
+      facts.kind = EventKind::kBounced;
+      facts.final = true;
+      return Write(job, facts);
+    case Fate::kDeferred:
+      break;
+  }
+  if (about_it) return Defer(facts, job);
+  // 421 belongs to the connection: what it means for the path is judged when that has ended.
+  if (verdict.scope != Scope::kConnection) {
+    PathRefused(path, facts.connection->host(), result.stage, verdict.category, result.reply);
+  }
+  Return(facts, job, path);
+}
+
+// The attempt counts, and the job waits for its next one.
+void Settlement::Defer(Facts& facts, WindowJob& job) {
+  const queue::Job& of = job.job();
+  facts.kind = EventKind::kDeferred;
+  facts.final = false;
+  facts.unknown_count = of.attempt.unknown_count;
+  facts.next_due = NextDue(job, {});
+  Write(job, facts);
+}
+
+// By the class's schedule, not sooner than not_before; never past the campaign's end, so that it ends on time.
+Wall Settlement::NextDue(const WindowJob& job, Wall not_before) const {
+  const queue::Job& of = job.job();
+  const Wall now = parts_.loop.now().wall;
+  Wall due = NextAttempt(parts_.options->RetryFor(of.mail_class), of.attempt.attempts + 1, now, parts_.random.Next());
+  due = std::max(due, not_before);
+  const std::optional<Wall>& expires = job.lane->campaign->latest->expires_at;
+  return expires ? std::max(now, std::min(due, *expires)) : due;
+}
+
+// Nothing was said about the job: it keeps its place, uncharged.
+void Settlement::Return(Facts& facts, WindowJob& job, Path& path) {
+  parts_.admission->Returned(job, path);
+  if (++job.returns >= kReturnsMax) return Defer(facts, job);
+  parts_.windows->Returned(job);
+}
+
+void Settlement::Unknown(Facts& facts, WindowJob& job, Path& path) {
+  const queue::Job& of = job.job();
+  const UnknownOptions& options = parts_.options->unknown;
+  if (facts.text.empty()) facts.text = "sent whole, but the final reply never came: it may have been delivered";
+  path.last_reply = facts.text;
+  facts.kind = EventKind::kUnknown;
+  facts.category = Category::kBadConnection;
+  facts.scope = Scope::kMessage;
+  facts.stage = Stage::kContent;
+  facts.unknown_count = static_cast<std::uint8_t>(std::min(of.attempt.unknown_count + 1, 255));
+  const bool again =
+      job.lane->campaign->spec().on_unknown == queue::OnUnknown::kRetry && facts.unknown_count <= options.repeats;
+  facts.final = !again;
+  if (again) facts.next_due = NextDue(job, parts_.loop.now().wall + options.retry_after);
+  Write(job, facts);
+}
+
+void Settlement::CannotRender(WindowJob& job, Path& path, std::string_view problem) {
+  parts_.admission->Ended(path);
+  parts_.admission->Returned(job, path);
+  ++parts_.counts.render_failures;
+  const std::string sentence =
+      fmt::format("the message of campaign {} cannot be rendered: {}", job.lane->campaign->spec().name, problem);
+  Facts facts;
+  facts.path = &path;
+  facts.category = Category::kOther;
+  facts.text = sentence;
+  Defer(facts, job);
+}
+
+void Settlement::EndWithoutAttempt(WindowJob& job, LaneEnd end) {
+  const queue::AttemptState& attempt = job.job().attempt;
+  Facts facts;
+  facts.final = true;
+  facts.attempted = false;
+  facts.unknown_count = attempt.unknown_count;
+  std::string sentence;
+  switch (end) {
+    case LaneEnd::kCancelled:
+      facts.kind = EventKind::kCancelled;
+      sentence = "the campaign was cancelled";
+      break;
+    case LaneEnd::kBounced:
+      facts.kind = EventKind::kBounced;
+      facts.stage = Stage::kDns;
+      facts.category = Category::kBadDomain;
+      facts.scope = Scope::kDomain;
+      sentence = job.lane->domain->problem;
+      break;
+    case LaneEnd::kExpired:
+    case LaneEnd::kNone:
+      facts.kind = EventKind::kExpired;
+      facts.category = Category::kMessageExpired;
+      facts.stage = attempt.stage;
+      facts.code = attempt.code;
+      facts.enhanced = attempt.enhanced;
+      sentence = attempt.attempts == 0
+                     ? std::string("the campaign's time is over; no attempt could be made")
+                     : fmt::format("the campaign's time is over after {} attempts; the last reply was: {}",
+                                   attempt.attempts, attempt.reply_text);
+      break;
+  }
+  facts.text = sentence;
+  Write(job, facts);
+}
+
+// ---- the outcome, filled in place
+
+void Settlement::Write(WindowJob& job, const Facts& facts) {
+  const queue::Job& of = job.job();
+  Lane& lane = *job.lane;
+  Domain& domain = *lane.domain;
+  const queue::CampaignSpec& spec = lane.campaign->spec();
+  const Now now = parts_.loop.now();
+  queue::Outcome& outcome = parts_.writer.Next(StoreRequest::Kind::kOutcome, &domain).outcome;
+  queue::Event& event = outcome.event;
+
+  event.kind = facts.kind;
+  event.final = facts.final;
+  event.time = now.wall;
+  event.job = of.id;
+  event.attempt = static_cast<std::uint16_t>(of.attempt.attempts + (facts.attempted ? 1 : 0));
+  event.campaign = spec.name;
+  event.mail_class = of.mail_class;
+  event.row_id = of.row_id;
+  event.recipient = of.address;
+  event.domain = domain.name;
+  event.pool = spec.pool;
+  event.envelope_from = spec.envelope_from;
+  event.stage = facts.stage;
+  event.code = static_cast<std::uint16_t>(facts.code);
+  event.enhanced = facts.enhanced;
+  event.reply = facts.text;
+  event.category = facts.category;
+  event.scope = facts.scope;
+  event.next_due = facts.next_due;
+  event.bytes = facts.bytes;
+  FillWhere(event, lane, facts);
+
+  const queue::Campaign& campaign = *lane.campaign->latest;
+  Wall waits_since = campaign.released_at.value_or(campaign.accepted_at);
+  if (facts.flight != nullptr) {
+    const CompiledTemplate& compiled = *facts.flight->compiled;
+    if (spec.standing) waits_since = compiled.accepted_at;
+    compiled.content->AppendMessageId(RenderJobOf(job, compiled), event.message_id);
+    event.queued_seconds = Seconds(waits_since, facts.flight->started.wall);
+    event.smtp_seconds =
+        std::max(0.0, std::chrono::duration<double>(now.monotonic - facts.flight->started.monotonic).count());
+  } else {
+    event.queued_seconds = Seconds(waits_since, now.wall);
+  }
+
+  outcome.place = of.place;
+  outcome.template_number = of.template_number;
+  if (!facts.final) {
+    outcome.first_attempt = of.attempt.attempts > 0   ? of.attempt.first_attempt
+                            : facts.flight != nullptr ? facts.flight->started.wall
+                                                      : now.wall;
+    outcome.unknown_count = facts.unknown_count;
+    outcome.bad_mailbox_count = of.attempt.bad_mailbox_count;
+    outcome.last_bad_mailbox = of.attempt.last_bad_mailbox;
+    outcome.needs_smtputf8 = of.needs_smtputf8;
+    outcome.fields = of.fields;
+  }
+  parts_.writer.Publish();
+  parts_.windows->Settled(job);
+}
+
+void Settlement::FillWhere(queue::Event& event, const Lane& lane, const Facts& facts) const {
+  const Site* site = facts.path != nullptr ? &facts.path->site : lane.domain->site;
+  if (site != nullptr) {
+    event.site = site->name;
+    event.provider = site->provider;
+  }
+  if (facts.path != nullptr) event.source = facts.path->source.name;
+  const Connection* connection = facts.connection;
+  if (connection == nullptr) return;
+  event.mx_host = site->target.hosts[connection->host()].name;
+  event.mx_address = connection->remote_address();
+  event.local_address = connection->local_address();
+  event.connection = connection->id();
+  event.connection_message = facts.flight->number;
+  if (const tls::TlsStream* tls = connection->tls()) {
+    const tls::TlsInfo info = tls->info();
+    event.tls_version = info.version;
+    event.tls_cipher = info.cipher;
+  }
+}
+
+}  // namespace postrider::delivery

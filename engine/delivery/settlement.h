@@ -1,0 +1,73 @@
+#pragma once
+// What became of a message, and what a failure says about whom: turns results into verdicts and verdicts into outcomes
+// for the store, jobs that go back into line, back-off of hosts and paths, and path events (one per change of state).
+// Single-threaded.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "config/reply.h"
+#include "config/time.h"
+#include "config/verdict.h"
+#include "engine/delivery/connection.h"
+#include "engine/delivery/window.h"
+#include "engine/message/template.h"
+#include "queue/event.h"
+
+namespace postrider::delivery {
+
+struct Parts;
+struct Site;
+
+class Settlement {
+ public:
+  explicit Settlement(Parts& parts) : parts_(parts) {}
+
+  // -- About messages (settlement.cc)
+  void MessageDone(Connection& connection, Flight& flight, const smtp::MessageResult& result);
+  // A job that admission handed out but whose template cannot be used: deferred, so that nothing is lost.
+  void CannotRender(WindowJob& job, Path& path, std::string_view problem);
+  // A job ends without an attempt: cancelled, expired, or bounced with its domain.
+  void EndWithoutAttempt(WindowJob& job, LaneEnd end);
+  [[nodiscard]] message::RenderJob RenderJobOf(const WindowJob& job, const CompiledTemplate& compiled) const;
+
+  // -- About connections, hosts and paths (trouble.cc)
+  [[nodiscard]] TlsDemand TlsDemandOf(const Path& path, std::size_t host) const;
+  void TlsWorked(Connection& connection);
+  void TlsFailed(Connection& connection);
+  void Opened(Connection& connection);
+  void ConnectionEnded(Connection& connection, const smtp::ConversationEnd& end);
+  // Before any mail: this host could not be reached, or did not let us in (reply.code 0: it said nothing, and text is
+  // our sentence). Failures of attempts begun before one already known say nothing new.
+  void HostFailed(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply, Monotonic began,
+                  std::string_view address);
+  // What the configuration lacks for a site.
+  void SiteEvent(const Site& site, Stage stage, Category category, std::string_view sentence);
+  // From a domain's home: it cannot be routed now.
+  void DomainEvent(std::string_view domain, Stage stage, Category category, std::string_view sentence, Wall until);
+
+ private:
+  struct Facts;  // what an outcome says beside the job
+  void Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result);
+  void Unknown(Facts& facts, WindowJob& job, Path& path);
+  void Defer(Facts& facts, WindowJob& job);
+  void Return(Facts& facts, WindowJob& job, Path& path);
+  void Write(WindowJob& job, const Facts& facts);
+  void FillWhere(queue::Event& event, const Lane& lane, const Facts& facts) const;
+  [[nodiscard]] Wall NextDue(const WindowJob& job, Wall not_before) const;
+
+  [[nodiscard]] bool TlsFailureIsForgiven(const Connection& connection) const;
+  // A reply about a recipient or its message came: host and path are open.
+  void PathAnswered(const Connection& connection);
+  // A refusal that is not about a recipient.
+  void PathRefused(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply);
+  void PathEvent(const Path& path, std::string_view host, std::string_view address, Stage stage, Category category,
+                 Scope scope, const Reply& reply, Monotonic until);
+  queue::Event& BeginEvent(Stage stage, Category category, Scope scope, std::string_view text);
+  [[nodiscard]] Wall WallOf(Monotonic moment) const;
+
+  Parts& parts_;
+};
+
+}  // namespace postrider::delivery

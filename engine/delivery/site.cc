@@ -1,0 +1,120 @@
+#include "engine/delivery/site.h"
+
+#include <algorithm>
+#include <tuple>
+
+#include "engine/delivery/campaign_cache.h"
+#include "fmt/format.h"
+
+namespace postrider::delivery {
+namespace {
+
+std::string_view ToText(RouteOptions::Transport transport) {
+  switch (transport) {
+    case RouteOptions::Transport::kStartTls:
+      return "starttls";
+    case RouteOptions::Transport::kImplicit:
+      return "implicit";
+    case RouteOptions::Transport::kNone:
+      return "none";
+  }
+  return "none";
+}
+
+SiteHost HostOf(std::string_view name, std::uint16_t port, std::uint16_t preference) {
+  SiteHost host;
+  host.name = name;
+  host.port = port;
+  host.preference = preference;
+  if (const Result<IpAddress> literal = IpAddress::Parse(name)) host.literal = *literal;
+  return host;
+}
+
+}  // namespace
+
+SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx) {
+  SiteTarget target;
+  if (const RouteOptions* route = FindRoute(options, domain)) target.route = *route;
+  const RouteOptions& route = target.route;
+  std::string names;
+  if (!route.hosts.empty()) {
+    // The operator's order is the order of preference.
+    std::uint16_t preference = 0;
+    for (const RouteOptions::Host& host : route.hosts) {
+      target.hosts.push_back(HostOf(host.name, host.port.value_or(route.port), preference++));
+      names += fmt::format("{}:{},", host.name, host.port.value_or(route.port));
+    }
+  } else if (mx != nullptr) {
+    std::vector<std::string_view> sorted;
+    for (const dns::MxHost& host : mx->hosts) {
+      target.hosts.push_back(HostOf(host.name, route.port, host.preference));
+      sorted.push_back(host.name);
+    }
+    // The resolver shuffles equals; a site must look the same whoever asked. Connections take turns among equals.
+    std::ranges::sort(target.hosts, {}, [](const SiteHost& host) { return std::tie(host.preference, host.name); });
+    std::ranges::sort(sorted);
+    for (const std::string_view name : sorted) names += fmt::format("{}:{},", name, route.port);
+  }
+  target.base_key = fmt::format("{}{}", names, ToText(route.transport));
+  return target;
+}
+
+bool SiteTarget::SameAs(const SiteTarget& other) const {
+  return base_key == other.base_key && route.auth_user == other.route.auth_user &&
+         route.auth_secret_file == other.route.auth_secret_file && route.auth_mechanism == other.route.auth_mechanism &&
+         route.auth_without_tls == other.route.auth_without_tls && route.allow_private == other.route.allow_private &&
+         route.use_ipv6 == other.route.use_ipv6;
+}
+
+IntrusiveList<Lane, &Lane::feed_link>& Feed::LineOf(const Lane& lane) {
+  return lines[static_cast<std::size_t>(lane.campaign->spec().mail_class)];
+}
+
+void Feed::AddReady(const Lane& lane, std::uint32_t jobs) {
+  ready += jobs;
+  if (lane.campaign->transactional()) ready_transactional += jobs;
+}
+
+void Feed::RemoveReady(const Lane& lane, std::uint32_t jobs) {
+  ready -= jobs;
+  if (lane.campaign->transactional()) ready_transactional -= jobs;
+}
+
+Path* Site::FindPath(std::string_view source) {
+  for (const std::unique_ptr<Path>& path : paths) {
+    if (path->source.name == source) return path.get();
+  }
+  return nullptr;
+}
+
+bool Site::HasReady() const {
+  return std::ranges::any_of(feeds, [](const auto& feed) { return feed->HasReady(); });
+}
+
+bool Site::HasConnections() const {
+  return std::ranges::any_of(paths, [](const auto& path) { return !path->connections.empty(); });
+}
+
+std::vector<std::string> SourcesOf(const Options& options, std::string_view pool) {
+  for (const PoolOptions& one : options.pools) {
+    if (one.name == pool) return one.sources;
+  }
+  std::vector<std::string> all;
+  if (pool == "default" || pool.empty()) {
+    for (const SourceOptions& source : options.sources) all.push_back(source.name);
+    if (all.empty()) all.emplace_back("default");
+  }
+  return all;
+}
+
+std::optional<SourceOptions> FindSource(const Options& options, std::string_view name) {
+  for (const SourceOptions& source : options.sources) {
+    if (source.name == name) return source;
+  }
+  if (options.sources.empty() && name == "default") {
+    return SourceOptions{.name = "default", .ipv4 = {}, .ipv6 = {}, .ehlo_name = options.host_name};
+  }
+  return std::nullopt;
+}
+
+}  // namespace postrider::delivery

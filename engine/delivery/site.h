@@ -1,0 +1,103 @@
+#pragma once
+// A site: the exact MX set that domains point to (or the fixed hosts of a route), with the port, the transport and the
+// rule of its mail; what connections are opened to. It holds the feeds, the lines of jobs that may go down the same
+// paths, and its paths, one per source in use. SiteTable owns all sites of a core. Single-threaded.
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/options.h"
+#include "config/rules.h"
+#include "engine/delivery/domain.h"
+#include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/window.h"
+#include "engine/dns/resolver.h"
+#include "engine/io/loop.h"
+
+namespace postrider::delivery {
+
+struct SiteHost {
+  std::string name;
+  std::uint16_t port = 25;
+  std::uint16_t preference = 0;
+  std::optional<IpAddress> literal;  // the host was named by its address
+  // It broke under our flights: it is spoken to in lock-step from now on.
+  bool lock_step = false;
+  int flight_breaks = 0;
+};
+
+// What decides where a domain's mail goes: equal for domains of one site.
+struct SiteTarget {
+  std::vector<SiteHost> hosts;  // by preference, then name
+  RouteOptions route;           // pattern and hosts apart
+  std::string base_key;         // hosts, ports and transport: decides the owner core
+
+  // The same hosts are reached in the same way.
+  [[nodiscard]] bool SameAs(const SiteTarget& other) const;
+};
+
+// The target of a domain under these options. mx is not looked at if the route has fixed hosts.
+[[nodiscard]] SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx);
+
+// Jobs that may use the same paths: those of one pool, or retries that want one source of it again.
+struct Feed {
+  Site* site = nullptr;
+  std::string pool;
+  std::string preferred;             // a source's name, or empty
+  std::vector<std::string> sources;  // of the pool
+  // Lanes with jobs that may go now, by class (MailClass as index), whose turn it is first.
+  std::array<IntrusiveList<Lane, &Lane::feed_link>, 2> lines;
+  std::uint32_t ready = 0;                // jobs in those lanes
+  std::uint32_t ready_transactional = 0;  // of these
+  std::size_t turn = 0;                   // of the sources
+
+  [[nodiscard]] bool HasReady() const { return ready != 0; }
+  [[nodiscard]] IntrusiveList<Lane, &Lane::feed_link>& LineOf(const Lane& lane);
+  void AddReady(const Lane& lane, std::uint32_t jobs);
+  void RemoveReady(const Lane& lane, std::uint32_t jobs);
+};
+
+struct Site {
+  Site() : timer([this] { on_timer(); }) {}
+
+  [[nodiscard]] Path* FindPath(std::string_view source);
+  [[nodiscard]] bool HasReady() const;
+  [[nodiscard]] bool HasConnections() const;
+
+  std::string key;
+  std::string name;  // its first MX host
+  std::string provider;
+  std::string sample_domain;  // by whose name the rule is found again after a reload
+  SiteTarget target;
+  std::vector<std::string> mx_names;  // of all hosts, for the rules
+  EffectiveRule rule;
+  std::string auth_secret;
+  std::string trouble;  // what the configuration lacks for it; nothing is sent meanwhile
+  bool paused = false;
+  std::vector<std::unique_ptr<Path>> paths;
+  std::vector<std::unique_ptr<Feed>> feeds;
+  IntrusiveList<Domain, &Domain::site_link> domains;
+  std::move_only_function<void()> on_timer;
+  io::Timer timer;  // when a limit of one of its paths ends
+
+  ListLink<Site> pending_link;   // to be looked at this turn
+  ListLink<Site> unsynced_link;  // waits for outcomes to be durable
+  ListLink<Site> slot_link;      // waits for one of the core's connections
+  ListLink<Site> vacant_link;    // has neither domains nor connections
+  Monotonic vacant_since{};
+};
+
+// The sources of a pool, in its order; all of them for "default" unless configured; none for a pool nobody configured.
+[[nodiscard]] std::vector<std::string> SourcesOf(const Options& options, std::string_view pool);
+// The options' source of that name, or the system's own choice of address if no source is configured at all.
+[[nodiscard]] std::optional<SourceOptions> FindSource(const Options& options, std::string_view name);
+
+}  // namespace postrider::delivery

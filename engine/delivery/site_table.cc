@@ -1,0 +1,159 @@
+#include "engine/delivery/site_table.h"
+
+#include <algorithm>
+#include <fstream>
+#include <utility>
+
+#include "config/provider.h"
+#include "engine/delivery/admission.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/settlement.h"
+#include "fmt/format.h"
+
+namespace postrider::delivery {
+namespace {
+
+// A site that nothing uses is kept so long for its rate history, longer while it is in back-off, but never more than so
+// many of them: about 1 KB each.
+constexpr std::chrono::seconds kKeptVacant{30};
+constexpr std::size_t kVacantMax = 20'000;
+
+bool StillMatters(const Site& site, Monotonic now) {
+  return std::ranges::any_of(site.paths, [now](const std::unique_ptr<Path>& path) {
+    return path->limits.backoff().Blocked(now) || path->breaker.Blocked(now) ||
+           std::ranges::any_of(path->hosts, [now](const PathHost& host) { return host.Blocked(now); });
+  });
+}
+
+}  // namespace
+
+std::string SiteTable::KeyOf(const SiteTarget& target, const EffectiveRule& rule) const {
+  const RouteOptions& route = target.route;
+  return fmt::format("{}|{}|{}{}{}|{},{},{},{},{}", target.base_key, route.auth_user,
+                     route.auth_without_tls ? 'w' : '-', route.allow_private ? 'p' : '-', route.use_ipv6 ? '6' : '-',
+                     rule.connections, rule.messages_per_connection, rule.messages_per_second.value_or(0),
+                     rule.idle.count(), static_cast<int>(rule.tls));
+}
+
+Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
+  std::vector<std::string> names;
+  for (const SiteHost& host : target.hosts) names.push_back(host.name);
+  const EffectiveRule rule = ResolveRule(*parts_.options, domain, names);
+  auto [place, is_new] = sites_.try_emplace(KeyOf(target, rule));
+  if (!is_new) {
+    Site& known = *place->second;
+    if (known.vacant_link.linked) vacant_.Remove(known);
+    return known;
+  }
+  place->second = std::make_unique<Site>();
+  Site& site = *place->second;
+  site.on_timer = [this, &site] { parts_.admission->MarkPending(site); };
+  site.key = place->first;
+  site.target = std::move(target);
+  site.mx_names = std::move(names);
+  site.sample_domain = domain;
+  site.name = site.mx_names.empty() ? std::string(domain) : site.mx_names.front();
+  site.provider = ProviderOfMx(site.name);
+  Apply(site);
+  return site;
+}
+
+// What the options say about a site.
+void SiteTable::Apply(Site& site) {
+  site.rule = ResolveRule(*parts_.options, site.sample_domain, site.mx_names);
+  site.paused = parts_.admission->SitePaused(site);
+  site.trouble.clear();
+  site.auth_secret.clear();
+  const RouteOptions& route = site.target.route;
+  if (!route.auth_user.empty()) {
+    std::ifstream file(route.auth_secret_file);
+    if (!std::getline(file, site.auth_secret)) {
+      site.trouble = fmt::format(
+          "cannot read the AUTH secret of {} from {}: its mail is held; make the file readable "
+          "and reload",
+          site.name, route.auth_secret_file.string());
+      parts_.settlement->SiteEvent(site, Stage::kAuth, Category::kBadConfiguration, site.trouble);
+    }
+    if (site.auth_secret.ends_with('\r')) site.auth_secret.pop_back();
+  }
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    const std::optional<SourceOptions> source = FindSource(*parts_.options, path->source.name);
+    path->retired = !source.has_value();
+    path->paused = parts_.admission->SourcePaused(path->source.name);
+    if (source) path->source = *source;
+    path->limits.SetRule(parts_.now(), site.rule);
+  }
+  for (const std::unique_ptr<Feed>& feed : site.feeds) {
+    feed->sources = SourcesOf(*parts_.options, feed->pool);
+    if (std::ranges::find(feed->sources, feed->preferred) == feed->sources.end()) feed->preferred.clear();
+  }
+}
+
+Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& preferred) {
+  std::vector<std::string> sources = SourcesOf(*parts_.options, pool);
+  // A source that left the pool can no longer be preferred.
+  const bool known = std::ranges::find(sources, preferred) != sources.end();
+  const std::string& wanted = known ? preferred : std::string();
+  for (const std::unique_ptr<Feed>& feed : site.feeds) {
+    if (feed->pool == pool && feed->preferred == wanted) return *feed;
+  }
+  Feed& feed = *site.feeds.emplace_back(std::make_unique<Feed>());
+  feed.site = &site;
+  feed.pool = pool;
+  feed.preferred = wanted;
+  feed.sources = std::move(sources);
+  if (feed.sources.empty()) {
+    parts_.settlement->SiteEvent(
+        site, Stage::kNone, Category::kBadConfiguration,
+        fmt::format("pool {} is not configured: the mail of its campaigns waits; add [[pool]] {} and reload", pool,
+                    pool));
+  } else {
+    // So that a thousand sites of one message each do not all go to the first source.
+    feed.turn = parts_.random.Next() % feed.sources.size();
+  }
+  return feed;
+}
+
+Path* SiteTable::PathOf(Site& site, std::string_view source) {
+  if (Path* known = site.FindPath(source)) return known;
+  std::optional<SourceOptions> options = FindSource(*parts_.options, source);
+  if (!options) return nullptr;
+  Path& path = *site.paths.emplace_back(
+      std::make_unique<Path>(parts_.now(), site, *std::move(options), site.rule, site.target.hosts.size()));
+  path.paused = parts_.admission->SourcePaused(path.source.name);
+  return &path;
+}
+
+void SiteTable::MaybeVacant(Site& site) {
+  if (!site.domains.empty() || site.HasConnections() || site.vacant_link.linked) return;
+  site.vacant_since = parts_.now();
+  vacant_.PushBack(site);
+}
+
+void SiteTable::Tick(Monotonic now) {
+  Site* next = nullptr;
+  for (Site* site = vacant_.front(); site != nullptr; site = next) {
+    next = vacant_.Next(*site);
+    if (now - site->vacant_since < kKeptVacant && vacant_.size() <= kVacantMax) break;
+    if (StillMatters(*site, now) && vacant_.size() <= kVacantMax) continue;
+    if (site->pending_link.linked) continue;
+    parts_.admission->Forget(*site);
+    vacant_.Remove(*site);
+    sites_.erase(site->key);
+  }
+}
+
+void SiteTable::Reload() {
+  std::map<std::string, std::unique_ptr<Site>> renamed;
+  for (auto& [key, site] : sites_) {
+    Apply(*site);
+    std::string new_key = KeyOf(site->target, site->rule);
+    // Two sites that only the old rules kept apart stay apart until the second one is empty.
+    while (renamed.contains(new_key)) new_key += '+';
+    site->key = new_key;
+    renamed.emplace(std::move(new_key), std::move(site));
+  }
+  sites_ = std::move(renamed);
+}
+
+}  // namespace postrider::delivery

@@ -1,0 +1,46 @@
+#pragma once
+// All sites of one core, by key. Makes a site for a domain, its paths and feeds when they are needed, applies new
+// options to them, and forgets sites that nothing uses and whose back-off and rate history no longer matter.
+// Single-threaded.
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "engine/delivery/site.h"
+
+namespace postrider::delivery {
+
+struct Parts;
+
+class SiteTable {
+ public:
+  explicit SiteTable(Parts& parts) : parts_(parts) {}
+
+  // The site of that target for the mail of domain; made if it is new.
+  [[nodiscard]] Site& Get(SiteTarget target, std::string_view domain);
+  // Where a lane's jobs wait; made if new.
+  [[nodiscard]] Feed& FeedOf(Site& site, const std::string& pool, const std::string& preferred);
+  // The site's path from this source; null if the source is not configured.
+  [[nodiscard]] Path* PathOf(Site& site, std::string_view source);
+
+  // A domain left, or a connection ended.
+  void MaybeVacant(Site& site);
+  void Tick(Monotonic now);
+  // New options: rules, secrets, sources and pools are looked up again.
+  void Reload();
+
+  [[nodiscard]] std::map<std::string, std::unique_ptr<Site>>& sites() { return sites_; }
+
+ private:
+  void Apply(Site& site);
+  [[nodiscard]] std::string KeyOf(const SiteTarget& target, const EffectiveRule& rule) const;
+
+  Parts& parts_;
+  std::map<std::string, std::unique_ptr<Site>> sites_;
+  IntrusiveList<Site, &Site::vacant_link> vacant_;  // the one vacant longest in front
+};
+
+}  // namespace postrider::delivery

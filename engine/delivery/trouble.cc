@@ -1,0 +1,243 @@
+// The part of Settlement that judges connections: what their failures say about hosts and paths, what TLS teaches, and
+// the path events that tell of it.
+
+#include <utility>
+
+#include "engine/delivery/admission.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/settlement.h"
+#include "engine/delivery/site.h"
+#include "engine/policy/tls_memory.h"
+#include "fmt/format.h"
+
+namespace postrider::delivery {
+namespace {
+
+// So many refusals in a row that are not about a recipient hold the path for long.
+constexpr int kBreakerRefusals = 20;
+// A host that broke the connection so often while messages were in flight is spoken to in lock-step.
+constexpr int kFlightBreaks = 3;
+
+Category CategoryOf(const smtp::ConversationEnd& end) {
+  using Kind = smtp::ConversationEnd::Kind;
+  switch (end.kind) {
+    case Kind::kServerClosing:
+      return Category::kThrottled;
+    case Kind::kRefused:
+      return end.stage == Stage::kAuth                                   ? Category::kAuthFailure
+             : end.stage == Stage::kStartTls || end.stage == Stage::kTls ? Category::kTlsFailure
+             : end.reply.Permanent()                                     ? Category::kPolicyRelated
+                                                                         : Category::kThrottled;
+    case Kind::kTlsUnavailable:
+      return Category::kTlsFailure;
+    case Kind::kAuthUnavailable:
+      return Category::kAuthFailure;
+    case Kind::kProtocol:
+      return Category::kProtocolErrors;
+    case Kind::kTimedOut:
+      return end.stage <= Stage::kEhlo ? Category::kNoAnswerFromHost : Category::kBadConnection;
+    case Kind::kQuit:
+    case Kind::kAborted:
+    case Kind::kBroken:
+      return end.stage == Stage::kTls ? Category::kTlsFailure : Category::kBadConnection;
+  }
+  return Category::kOther;
+}
+
+// What to show: the server's words where there were some, else ours.
+Reply WordsOf(const smtp::ConversationEnd& end) {
+  Reply words = end.reply;
+  if (words.code == 0 || words.text.empty()) words.text = end.problem;
+  return words;
+}
+
+}  // namespace
+
+Wall Settlement::WallOf(Monotonic moment) const {
+  const Now now = parts_.loop.now();
+  return now.wall + std::chrono::ceil<std::chrono::milliseconds>(moment - now.monotonic);
+}
+
+// ---- TLS
+
+TlsDemand Settlement::TlsDemandOf(const Path& path, std::size_t host) const {
+  const Site& site = path.site;
+  if (site.target.route.transport == RouteOptions::Transport::kNone) return TlsDemand::kNone;
+  const TlsDemand demand = site.rule.tls;
+  if (demand != TlsDemand::kOpportunistic || site.target.route.transport == RouteOptions::Transport::kImplicit) {
+    return demand;
+  }
+  const bool plaintext = parts_.tls_memory->MayUsePlaintext(site.target.hosts[host].name, parts_.loop.now().wall);
+  return plaintext ? TlsDemand::kNone : demand;
+}
+
+void Settlement::TlsWorked(Connection& connection) {
+  const SiteHost& host = connection.path().site.target.hosts[connection.host()];
+  parts_.tls_memory->Worked(host.name, parts_.loop.now().wall);
+}
+
+void Settlement::TlsFailed(Connection& connection) {
+  const SiteHost& host = connection.path().site.target.hosts[connection.host()];
+  parts_.tls_memory->Failed(host.name, parts_.loop.now().wall);
+}
+
+// ---- connections
+
+void Settlement::Opened(Connection& connection) {
+  Path& path = connection.path();
+  --path.opening;
+  path.proven = true;
+  // Others waited for this one to prove the path.
+  parts_.admission->MarkPending(path.site);
+}
+
+void Settlement::ConnectionEnded(Connection& connection, const smtp::ConversationEnd& end) {
+  using Kind = smtp::ConversationEnd::Kind;
+  Path& path = connection.path();
+  SiteHost& host = path.site.target.hosts[connection.host()];
+  if (end.kind == Kind::kQuit || end.kind == Kind::kAborted) return;
+  if (connection.quitting() && end.kind != Kind::kRefused) return;
+  const Reply words = WordsOf(end);
+  const Category category = CategoryOf(end);
+  path.last_reply = words.text;
+
+  if (!connection.opened()) {
+    const bool about_us = end.kind == Kind::kAuthUnavailable || end.stage == Stage::kAuth;
+    if (about_us) return PathRefused(path, connection.host(), Stage::kAuth, category, words);
+    // A broken handshake where plaintext may follow: a fresh connection tells whether it was chance.
+    if (!connection.tls_problem().empty() && TlsFailureIsForgiven(connection)) return;
+    return HostFailed(path, connection.host(), end.stage, category, words, connection.dialled_at(),
+                      connection.remote_address());
+  }
+
+  const smtp::ServerOffer* offer = connection.offer();
+  const bool in_flight_style = offer != nullptr && offer->pipelining && !host.lock_step;
+  if (end.kind == Kind::kProtocol && in_flight_style) {
+    host.lock_step = true;
+    return;
+  }
+  // A server may close as it likes, between messages or after some: then another connection is all it takes.
+  const bool served = connection.replied() > 0 || connection.messages() == 0;
+  switch (end.kind) {
+    case Kind::kServerClosing:
+      if (!served) PathRefused(path, connection.host(), end.stage, category, words);
+      return;
+    case Kind::kBroken:
+      if (served && end.stage == Stage::kIdle) return;
+      if (in_flight_style && ++host.flight_breaks >= kFlightBreaks) host.lock_step = true;
+      if (served) return;
+      break;
+    default:
+      break;
+  }
+  HostFailed(path, connection.host(), end.stage, category, words, parts_.now(), connection.remote_address());
+}
+
+bool Settlement::TlsFailureIsForgiven(const Connection& connection) const {
+  const Path& path = connection.path();
+  if (connection.demand() != TlsDemand::kOpportunistic) return false;
+  return !parts_.tls_memory->MustUseTls(path.site.target.hosts[connection.host()].name, parts_.loop.now().wall);
+}
+
+void Settlement::HostFailed(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply,
+                            Monotonic began, std::string_view address) {
+  PathHost& state = path.hosts[host];
+  const Monotonic now = parts_.now();
+  path.last_reply = reply.text;
+  path.proven = false;
+  if (began < state.failed_at) return;
+  state.failed_at = now;
+  if (reply.code == 421) {
+    state.FailBusy(now, parts_.random.Next());
+  } else {
+    state.Fail(now, parts_.random.Next());
+  }
+  if (path.AskConnect(now).binding == Binding::kBackoff) ++parts_.counts.path_backoffs;
+  parts_.admission->MarkPending(path.site);
+  if (std::exchange(state.troubled, true)) return;
+  PathEvent(path, path.site.target.hosts[host].name, address, stage, category, Scope::kHost, reply, state.until());
+}
+
+// ---- paths
+
+void Settlement::PathAnswered(const Connection& connection) {
+  Path& path = connection.path();
+  path.refusals = 0;
+  // Only now: a host that greets well and then breaks off has not recovered.
+  PathHost& host = path.hosts[connection.host()];
+  if (host.failing()) host.Succeed();
+  Reply words;
+  if (std::exchange(host.troubled, false)) {
+    words.text = "it answers again";
+    PathEvent(path, path.site.target.hosts[connection.host()].name, connection.remote_address(), Stage::kNone,
+              Category::kNone, Scope::kHost, words, {});
+  }
+  if (!path.Probing()) return;
+  path.limits.backoff().Succeed();
+  path.breaker.Succeed();
+  parts_.admission->MarkPending(path.site);
+  if (!std::exchange(path.troubled, false)) return;
+  words.text = "mail is taken again";
+  PathEvent(path, {}, {}, Stage::kNone, Category::kNone, Scope::kPath, words, {});
+}
+
+void Settlement::PathRefused(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply) {
+  const Monotonic now = parts_.now();
+  path.last_reply = reply.text;
+  path.proven = false;
+  ++path.refusals;
+  const bool was_blocked = path.limits.backoff().Blocked(now) || path.breaker.Blocked(now);
+  path.limits.backoff().Fail(now, parts_.random.Next());
+  const bool trips = path.refusals >= kBreakerRefusals && !path.breaker.Blocked(now);
+  if (trips) path.breaker.Fail(now, parts_.random.Next());
+  if (!was_blocked) ++parts_.counts.path_backoffs;
+  parts_.admission->MarkPending(path.site);
+  if (std::exchange(path.troubled, true) && !trips) return;
+  PathEvent(path, path.site.target.hosts[host].name, {}, stage, category, Scope::kPath, reply,
+            std::max(path.limits.backoff().until(), path.breaker.until()));
+}
+
+// ---- events
+
+queue::Event& Settlement::BeginEvent(Stage stage, Category category, Scope scope, std::string_view text) {
+  queue::Event& event = parts_.writer.Next(StoreRequest::Kind::kEvent, nullptr).outcome.event;
+  event.kind = queue::EventKind::kPath;
+  event.time = parts_.loop.now().wall;
+  event.stage = stage;
+  event.category = category;
+  event.scope = scope;
+  event.reply = text;
+  return event;
+}
+
+void Settlement::PathEvent(const Path& path, std::string_view host, std::string_view address, Stage stage,
+                           Category category, Scope scope, const Reply& reply, Monotonic until) {
+  queue::Event& event = BeginEvent(stage, category, scope, reply.text);
+  event.site = path.site.name;
+  event.provider = path.site.provider;
+  event.source = path.source.name;
+  event.mx_host = host;
+  event.mx_address = address;
+  event.code = static_cast<std::uint16_t>(reply.code);
+  event.enhanced = reply.enhanced;
+  if (until > parts_.now()) event.next_due = WallOf(until);
+  parts_.writer.Publish();
+}
+
+void Settlement::SiteEvent(const Site& site, Stage stage, Category category, std::string_view sentence) {
+  queue::Event& event = BeginEvent(stage, category, Scope::kPath, sentence);
+  event.site = site.name;
+  event.provider = site.provider;
+  parts_.writer.Publish();
+}
+
+void Settlement::DomainEvent(std::string_view domain, Stage stage, Category category, std::string_view sentence,
+                             Wall until) {
+  queue::Event& event = BeginEvent(stage, category, Scope::kDomain, sentence);
+  event.domain = domain;
+  event.next_due = until;
+  parts_.writer.Publish();
+}
+
+}  // namespace postrider::delivery

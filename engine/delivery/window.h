@@ -1,0 +1,72 @@
+#pragma once
+// The bounded part of the queue that a core has in hand: batches of jobs as the reader gave them, each job's place in
+// line, and the lanes they wait in. A lane is the line of one campaign's jobs to one domain (retries that want a
+// certain source again have lanes of their own), kept in list order. Owned by Windows; single-threaded.
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/intrusive_list.h"
+#include "queue/job.h"
+
+namespace postrider::delivery {
+
+struct CampaignEntry;
+struct CompiledTemplate;
+struct Domain;
+struct Feed;
+struct Lane;
+
+// One answer of the reader; lives until the last of its jobs is settled or given up.
+struct Batch {
+  ListLink<Batch> link;
+  queue::TakenJobs taken;
+  std::uint32_t open = 0;
+};
+
+struct WindowJob {
+  ListLink<WindowJob> link;  // in its lane, or in the pool of unused ones
+  Lane* lane = nullptr;
+  Batch* batch = nullptr;
+  std::uint32_t index = 0;    // in batch->taken.jobs
+  std::uint32_t returns = 0;  // times it came back without anything having been said about it
+  std::uint64_t order = 0;    // its place in the domain's line
+  bool in_flight = false;     // with a connection
+
+  [[nodiscard]] const queue::Job& job() const { return batch->taken.jobs[index]; }
+};
+
+// Why the jobs of a lane end without an attempt.
+enum class LaneEnd : std::uint8_t { kNone, kCancelled, kExpired, kBounced };
+
+struct Lane {
+  ListLink<Lane> feed_link;      // in its feed's line of its class, or in its campaign's throttled ones
+  ListLink<Lane> campaign_link;  // among its campaign's lanes
+  ListLink<Lane> ending_link;    // among those whose jobs end without an attempt
+  Domain* domain = nullptr;
+  CampaignEntry* campaign = nullptr;
+  Feed* feed = nullptr;       // null while the domain has no site
+  std::string wanted_source;  // by its retries, again; empty: any of the pool
+  LaneEnd end = LaneEnd::kNone;
+  bool throttled = false;  // by its campaign's rate
+  std::uint32_t in_flight = 0;
+  IntrusiveList<WindowJob, &WindowJob::link> jobs;
+  std::shared_ptr<const CompiledTemplate> compiled;  // of the last job rendered
+  std::uint32_t compiled_number = 0;
+};
+
+// WindowJobs, made in slabs and reused.
+class JobPool {
+ public:
+  [[nodiscard]] WindowJob& Get();
+  void Put(WindowJob& job);
+
+ private:
+  static constexpr std::size_t kSlabJobs = 256;  // as many as a block holds
+  std::vector<std::unique_ptr<WindowJob[]>> slabs_;
+  IntrusiveList<WindowJob, &WindowJob::link> unused_;
+};
+
+}  // namespace postrider::delivery

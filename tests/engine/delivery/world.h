@@ -1,0 +1,93 @@
+#pragma once
+// Real cores of the delivery in a small virtual world: virtual time, receivers by name, a queue in memory that plays
+// the reader and the store thread. One thread drives everything; the same world runs the same way each time.
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/delivery/core.h"
+#include "tests/engine/delivery/fake_loop.h"
+#include "tests/engine/delivery/fake_tls.h"
+#include "tests/engine/delivery/memory_queue.h"
+#include "tests/engine/delivery/receiver.h"
+
+namespace postrider::delivery {
+
+// What names lead to; answers come a moment later, through the loop.
+class Names {
+ public:
+  std::map<std::string, dns::MxAnswer, std::less<>> mx;  // absent: the domain does not exist
+  std::map<std::string, std::vector<IpAddress>, std::less<>> addresses;
+  std::uint64_t mx_queries = 0;
+};
+
+struct WorldSettings {
+  Options options;
+  std::uint32_t cores = 1;
+  std::uint64_t seed = 1;
+  std::chrono::milliseconds commit_interval{5};
+  std::vector<std::pair<std::string, std::string>> state;
+};
+
+class World {
+ public:
+  explicit World(WorldSettings settings = {});
+  ~World();
+
+  // A receiver at an address of its own, the MX of these domains under this host name.
+  Receiver& AddReceiver(const std::string& host, const std::vector<std::string>& domains,
+                        std::uint16_t preference = 10);
+  // Tells the cores of it.
+  queue::CampaignPtr Submit(const CampaignPlan& plan);
+  void SetState(queue::CampaignId id, queue::CampaignState state);
+  void Command(CoreCommand command);
+  void Reload(Options options);
+
+  void RunFor(std::chrono::nanoseconds duration);
+  // Until it holds, or the duration is over; says whether it holds.
+  bool RunUntil(const std::function<bool()>& holds, std::chrono::nanoseconds at_most);
+  // Until no job is queued.
+  bool RunToEnd(std::chrono::nanoseconds at_most = std::chrono::minutes(5));
+  [[nodiscard]] CoreSnapshot Snapshot(std::uint32_t core = 0);
+  // Sends kDrain and runs until all cores are drained, at most so long; says whether they are.
+  bool Drain(std::chrono::seconds deadline, std::chrono::nanoseconds at_most);
+
+  // Empty, or what breaks the equations: queue and receivers looked at together.
+  [[nodiscard]] std::string CheckConservation() const;
+
+  [[nodiscard]] Now now() const { return time_.now; }
+  // The sum over all receivers.
+  [[nodiscard]] std::uint64_t taken() const;
+
+  Names names;
+  MemoryQueue queue;
+  bool store_stands_still = false;  // nothing is committed meanwhile
+  std::size_t most_unsynced = 0;    // requests that were not durable at once
+
+ private:
+  struct Unit;
+  void ServeReader();
+  void ServeStore();
+
+  VirtualTime time_;
+  FakeLoop::Directory directory_;
+  FakeTls tls_;
+  io::Waker waker_;  // of the threads that are not there
+  WorldSettings settings_;
+  std::vector<std::unique_ptr<Receiver>> receivers_;
+  std::vector<std::unique_ptr<Unit>> units_;
+  std::vector<std::pair<std::uint32_t, StoreRequest>> staged_;
+  Monotonic commit_due_ = Monotonic::max();
+  bool served_ = false;
+};
+
+// "ana@one.test", "ana1@one.test", ... over the domains in turns.
+[[nodiscard]] std::vector<std::string> Recipients(std::size_t count, const std::vector<std::string>& domains);
+// One source with an IPv4 address.
+[[nodiscard]] Options TestOptions();
+
+}  // namespace postrider::delivery
