@@ -82,19 +82,18 @@ void TlsMemory::Load(std::string_view host, std::string_view kept) {
   record.worked_at = Wall(std::chrono::milliseconds(worked_at));
   record.broken_at = Wall(std::chrono::milliseconds(broken_at));
   record.failures = static_cast<int>(failures);
+  record.kept = true;
 }
 
 std::optional<std::pair<std::string, std::string>> TlsMemory::TakeChange() {
-  while (!changes_.empty()) {
-    std::string host = std::move(changes_.front());
-    changes_.pop_front();
-    const auto found = hosts_.find(host);
-    if (found == hosts_.end()) continue;  // forgotten since
-    Record& record = found->second;
-    record.changed = false;
-    return std::pair(std::move(host), Keep(record.worked_at, record.broken_at, record.failures));
-  }
-  return std::nullopt;
+  if (changes_.empty()) return std::nullopt;
+  std::string host = std::move(changes_.front());
+  changes_.pop_front();
+  const auto found = hosts_.find(host);
+  if (found == hosts_.end() || !found->second.kept) return std::pair(std::move(host), std::string());
+  Record& record = found->second;
+  record.changed = false;
+  return std::pair(std::move(host), Keep(record.worked_at, record.broken_at, record.failures));
 }
 
 TlsMemory::Record& TlsMemory::Touch(std::string_view host) {
@@ -102,17 +101,23 @@ TlsMemory::Record& TlsMemory::Touch(std::string_view host) {
     used_.splice(used_.begin(), used_, found->second.used);
     return found->second;
   }
-  if (hosts_.size() >= hosts_max_) {
-    hosts_.erase(used_.back());
-    used_.pop_back();
-  }
+  if (hosts_.size() >= hosts_max_) ForgetOldest();
   used_.emplace_front(host);
   Record& record = hosts_[used_.front()];
   record.used = used_.begin();
   return record;
 }
 
+void TlsMemory::ForgetOldest() {
+  const auto oldest = hosts_.find(used_.back());
+  const Record record = oldest->second;
+  hosts_.erase(oldest);
+  if (record.kept && !record.changed) changes_.push_back(std::move(used_.back()));
+  used_.pop_back();
+}
+
 void TlsMemory::Change(std::string_view host, Record& record) {
+  record.kept = true;
   if (record.changed) return;
   record.changed = true;
   changes_.emplace_back(host);

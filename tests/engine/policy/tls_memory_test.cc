@@ -93,5 +93,40 @@ TEST(TlsMemory, ForgetsTheHostUsedLongestAgoFirst) {
   EXPECT_FALSE(memory.MayUsePlaintext("b", kNow));
 }
 
+TEST(TlsMemory, SaysOfAForgottenHostThatItsTextMayGo) {
+  TlsMemory memory(TlsOptions{}, 1);
+  memory.Worked("a", kNow);
+  EXPECT_EQ(memory.TakeChange()->first, "a");
+  memory.Worked("b", kNow);
+  EXPECT_EQ(memory.TakeChange(), std::pair(std::string("a"), std::string()));
+  EXPECT_EQ(memory.TakeChange()->first, "b");
+  // Forgotten before its change was taken.
+  memory.Worked("c", kNow);
+  memory.Worked("d", kNow);
+  std::string taken;
+  while (const auto change = memory.TakeChange()) taken += change->first + (change->second.empty() ? "- " : "+ ");
+  EXPECT_EQ(taken, "b- c- d+ ");
+  // One failure is kept nowhere, so nothing need go; a host that was loaded is.
+  memory.Failed("e", kNow);
+  EXPECT_EQ(memory.TakeChange(), std::pair(std::string("d"), std::string()));
+  memory.Load("f", "1800000000000 0 0");
+  EXPECT_EQ(memory.TakeChange(), std::nullopt);
+  memory.Failed("g", kNow);
+  EXPECT_EQ(memory.TakeChange(), std::pair(std::string("f"), std::string()));
+}
+
+TEST(TlsMemory, AHostThatComesBackAfterBeingForgottenIsKeptAsItIsNow) {
+  TlsMemory memory(TlsOptions{}, 1);
+  memory.Worked("a", kNow);
+  EXPECT_TRUE(memory.TakeChange().has_value());
+  memory.Failed("b", kNow);
+  memory.Worked("a", kNow);
+  std::string last;
+  while (const auto change = memory.TakeChange()) {
+    if (change->first == "a") last = change->second;
+  }
+  EXPECT_FALSE(last.empty());
+}
+
 }  // namespace
 }  // namespace postrider::policy
