@@ -1,0 +1,91 @@
+"""A real Prometheus scrapes the running daemon, and promtool finds nothing to complain about in what it says."""
+
+import json
+import urllib.parse
+import urllib.request
+
+import addresses
+import campaigns
+import loopback
+import sending
+from jail import Jail
+
+CONFIG = """\
+global:
+  scrape_interval: 1s
+scrape_configs:
+  - job_name: postrider
+    static_configs:
+      - targets: ["{target}"]
+"""
+ROUTE = """\
+[[route]]
+match = "*"
+hosts = ["{address}:{port}"]
+allow_private = true
+"""
+
+
+class Prometheus(Jail):
+    def __init__(self, directory, target):
+        super().__init__("prometheus", directory)
+        self.address = addresses.fresh()
+        self.port = addresses.free_port(self.address)
+        self.write("etc/prometheus.yml", CONFIG.format(target=target))
+        self.make("var/data")
+        self.start("/usr/bin/prometheus", "--config.file=/etc/prometheus.yml", "--storage.tsdb.path=/var/data",
+                   f"--web.listen-address={self.address}:{self.port}")
+        loopback.wait_for("prometheus", lambda: addresses.answers(self.address, self.port), self.process)
+
+    def query(self, expression):
+        """Labels (sorted pairs) -> value, of an instant query."""
+        url = f"http://{self.address}:{self.port}/api/v1/query?query={urllib.parse.quote(expression)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            result = json.load(answer)["data"]["result"]
+        return {tuple(sorted(one["metric"].items())): float(one["value"][1]) for one in result}
+
+    def value(self, expression):
+        return next(iter(self.query(expression).values()), None)
+
+
+class Scraping(sending.InteropCase):
+    @classmethod
+    def prepare(cls):
+        address = addresses.fresh()
+        sink = cls.started(loopback.Sink(sending.POSTRIDER, cls.directory, ["--listen", f"{address}:0"]))
+        cls.sender = cls.start_sender(ROUTE.format(address=address, port=sink.ports()[address]))
+        campaign = campaigns.all_campaigns(["one.test", "two.test"])[0]
+        cls.sent = len(campaign.rows)
+        cls.sender.submit(campaign.write(cls.directory))
+        cls.sender.wait_until_sent(cls.sent)
+        cls.prometheus = cls.started(Prometheus(cls.directory, cls.sender.admin))
+        loopback.wait_for("a scrape that tells of all deliveries",
+                          lambda: cls.prometheus.value("sum(postrider_delivered_total)") == cls.sent,
+                          cls.prometheus.process, seconds=20, step=0.2)
+
+    def test_the_target_is_up_and_scraped_without_a_sample_lost(self):
+        self.assertEqual(1, self.prometheus.value("up"))
+        exposed = [line for line in self.sender.ask("GET", "/metrics").splitlines() if not line.startswith("#")]
+        self.assertAlmostEqual(len(exposed), self.prometheus.value("scrape_samples_scraped"), delta=20)
+
+    def test_both_conservation_equations_hold_in_prometheus(self):
+        self.assertEqual(self.sent, self.prometheus.value("sum(postrider_accepted_total)"))
+        self.assertEqual({0.0}, set(self.prometheus.query("postrider_conservation_intake_difference").values()))
+        self.assertEqual({0.0}, set(self.prometheus.query("postrider_conservation_queue_difference").values()))
+
+    def test_every_name_is_ours_and_histograms_answer_quantiles(self):
+        names = {dict(labels)["__name__"] for labels in self.prometheus.query('{job="postrider"}')}
+        made_by_prometheus = ("up", "scrape_")
+        self.assertEqual([], [name for name in names if not name.startswith(("postrider_", *made_by_prometheus))])
+        buckets = [name for name in names if name.endswith("_bucket")]
+        self.assertTrue(buckets)
+        for name in buckets:
+            self.assertTrue(self.prometheus.query(f"histogram_quantile(0.99, sum by (le) ({name}))"), name)
+
+    def test_promtool_has_no_complaint(self):
+        metrics = self.sender.ask("GET", "/metrics").encode()
+        self.assertEqual("", self.prometheus.run("/usr/bin/promtool", "check", "metrics", stdin=metrics).strip())
+
+
+if __name__ == "__main__":
+    sending.main()
