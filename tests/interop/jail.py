@@ -11,18 +11,23 @@ import fetch
 # What a server may write, bound over the same folders of its root.
 OWN = ["etc", "var", "run", "tmp"]
 
-# The shell stays, as the first process of its namespace: the kernel ends it with unshare, and all others with it. A
-# server would not do, for changing its user id frees it of that.
+# Run from the root of the mount namespace, which is not that of a test in a chroot: what is no mount point cannot be
+# made private, and mounts that are not private would show outside. The shell stays, as the first process of its
+# namespace: the kernel ends it with unshare, and all others with it. A server would not do, for changing its user id
+# frees it of that.
 ENTER = """\
 set -e
-root=$1 own=$2
+outside=${PWD%%"$1"}
+root=$outside$1 own=$outside$2
 shift 2
+mount --make-rprivate /
 mount --bind "$root" "$root"
 for folder in %s; do mount --bind "$own/$folder" "$root/$folder"; done
 mount --rbind /dev "$root/dev"
 mount -t proc proc "$root/proc"
 mount -o remount,bind,ro "$root"
-chroot "$root" "$@"
+cd "$root"
+chroot . "$@"
 exit $?
 """ % " ".join(OWN)
 
@@ -42,10 +47,10 @@ def die_with_parent():
 class Jail:
     def __init__(self, server, directory, users=(), groups=()):
         self.server = server
-        self.root = fetch.root_of(server)
+        self.root = os.path.realpath(fetch.root_of(server))
         if not os.path.isdir(self.root):
             raise fetch.Failed(f"{self.root} is missing; tests/interop/fetch.py {server} makes it")
-        self.own = os.path.join(directory, server)
+        self.own = os.path.join(os.path.realpath(directory), server)
         self.log = os.path.join(directory, server + ".log")
         self.process = None
         os.makedirs(self.own)
@@ -79,7 +84,8 @@ class Jail:
         os.chown(self.path(folder), owner, owner)
 
     def command(self, *command):
-        return ["unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+        return ["unshare", "--mount", "--propagation", "unchanged", "--pid", "--fork", "--kill-child",
+                "nsenter", "--mount=/proc/self/ns/mnt", f"--wd={self.root}", "--",
                 "sh", "-c", ENTER, "enter", self.root, self.own, *command]
 
     def run(self, *command, stdin=b"", seconds=30):
