@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
@@ -293,6 +294,23 @@ void Admission::Synced() {
   }
 }
 
+Monotonic Admission::BlockedUntil(Site& site) const {
+  const Monotonic now = parts_.now();
+  Monotonic until = Monotonic::max();
+  for (const std::unique_ptr<Feed>& feed : site.feeds) {
+    if (!feed->HasReady()) continue;
+    for (const std::string& source : feed->sources) {
+      const Path* path = site.FindPath(source);
+      if (path == nullptr) return Monotonic::min();
+      const Path::Answer asked = path->AskConnect(now);
+      const bool blocked = asked.binding == Binding::kBackoff || asked.binding == Binding::kPaused;
+      if (!blocked) return Monotonic::min();
+      until = std::min(until, asked.not_before);
+    }
+  }
+  return until;
+}
+
 // ---- operator and main
 
 void Admission::Pause(CoreCommand::Target target, const std::string& name, bool pause) {
@@ -319,6 +337,8 @@ void Admission::Pause(CoreCommand::Target target, const std::string& name, bool 
     for (const std::unique_ptr<Path>& path : site->paths) path->paused = SourcePaused(path->source.name);
     MarkPending(*site);
   }
+  // Domains that were parked because of the pause.
+  if (!pause) parts_.backlog->ScanNow(true);
 }
 
 bool Admission::SitePaused(const Site& site) const { return paused_sites_.contains(site.name); }

@@ -48,6 +48,9 @@ class Admission {
   // Outcomes became durable.
   void Synced();
 
+  // No path that its waiting jobs may take lets a message go before this; a moment in the past: one does.
+  [[nodiscard]] Monotonic BlockedUntil(Site& site) const;
+
   // Operator and main.
   void Pause(CoreCommand::Target target, const std::string& name, bool pause);
   [[nodiscard]] bool SitePaused(const Site& site) const;

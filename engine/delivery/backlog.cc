@@ -22,6 +22,8 @@ constexpr std::size_t kScanDomains = 512;
 constexpr std::size_t kRestingMax = 65'536;
 // A domain that does not exist must not exist again after this long before its mail is given up.
 constexpr std::chrono::hours kNoDomainTwice{1};
+// However short its TTL, the MX of an active domain is not asked for more often.
+constexpr std::chrono::minutes kRefreshAtMostEvery{5};
 
 // FNV-1a: the same on every run and every core, which std::hash does not promise.
 std::uint64_t Hash(std::string_view text) {
@@ -102,6 +104,7 @@ void Backlog::Activate(std::string_view name) {
   }
   HomeDomain& domain = *place->second;
   if (!is_new) {
+    if (domain.state == HomeDomain::State::kAssigned) return Refresh(domain);
     if (domain.state != HomeDomain::State::kResting || parts_.now() < domain.rests_until) return;
     resting_.Remove(domain);
   }
@@ -113,15 +116,40 @@ void Backlog::Activate(std::string_view name) {
     const SiteTarget target = TargetOf(*parts_.options, name, nullptr);
     return Assign(domain, static_cast<std::uint32_t>(Hash(target.base_key) % parts_.settings.cores), nullptr);
   }
-  parts_.resolver.LookUpMx(name, [alive = alive_, key = std::string(name)](const dns::MxAnswer& answer) {
+  LookUp(domain.name);
+}
+
+void Backlog::LookUp(const std::string& name) {
+  parts_.resolver.LookUpMx(name, [alive = alive_, key = name](const dns::MxAnswer& answer) {
     if (*alive != nullptr) (*alive)->Resolved(key, answer);
   });
 }
 
+// A domain that stays active for long: its MX may change meanwhile.
+void Backlog::Refresh(HomeDomain& domain) {
+  if (domain.base_key.empty() || domain.refreshing || parts_.now() < domain.resolved_until) return;
+  domain.refreshing = true;
+  LookUp(domain.name);
+}
+
+void Backlog::Refreshed(HomeDomain& domain, const dns::MxAnswer& answer) {
+  domain.refreshing = false;
+  domain.resolved_until = parts_.now() + std::max<std::chrono::seconds>(answer.ttl, kRefreshAtMostEvery);
+  // What fails now is found out when the domain is assigned the next time.
+  if (answer.status != dns::MxStatus::kFound) return;
+  if (TargetOf(*parts_.options, domain.name, &answer).base_key == domain.base_key) return;
+  // The owner lets it go, and then it is assigned anew.
+  Assign(domain, domain.owner, std::make_shared<dns::MxAnswer>(answer));
+}
+
 void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
   const auto place = domains_.find(name);
-  if (place == domains_.end() || place->second->state != HomeDomain::State::kResolving) return;
+  if (place == domains_.end()) return;
   HomeDomain& domain = *place->second;
+  if (domain.state == HomeDomain::State::kAssigned && domain.refreshing) return Refreshed(domain, answer);
+  if (domain.state != HomeDomain::State::kResolving) return;
+  domain.refreshing = false;
+  domain.base_key.clear();
   const Monotonic now = parts_.now();
   auto kept = std::make_shared<dns::MxAnswer>(answer);
   const std::uint32_t self = parts_.settings.core;
@@ -130,6 +158,8 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
       domain.dns.Succeed();
       domain.no_domain = false;
       const SiteTarget target = TargetOf(*parts_.options, name, &answer);
+      domain.base_key = target.base_key;
+      domain.resolved_until = now + std::max<std::chrono::seconds>(answer.ttl, kRefreshAtMostEvery);
       return Assign(domain, static_cast<std::uint32_t>(Hash(target.base_key) % parts_.settings.cores), std::move(kept));
     }
     case dns::MxStatus::kNullMx:

@@ -44,6 +44,9 @@ class Backlog {
     State state = State::kResolving;
     std::string name;
     std::uint32_t owner = 0;
+    std::string base_key;        // of the site it was assigned to
+    Monotonic resolved_until{};  // then its MX is looked up again
+    bool refreshing = false;
     Monotonic rests_until{};
     Backoff dns;                  // while it cannot be resolved
     Monotonic no_domain_since{};  // first answer that it does not exist
@@ -52,7 +55,10 @@ class Backlog {
   };
 
   void Activate(std::string_view domain);
+  void LookUp(const std::string& domain);
   void Resolved(const std::string& domain, const dns::MxAnswer& answer);
+  void Refresh(HomeDomain& domain);
+  void Refreshed(HomeDomain& domain, const dns::MxAnswer& answer);
   void Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<const dns::MxAnswer> answer);
   void Send(std::uint32_t core, PeerMessage message);
   void OnRelease(std::string_view domain, std::chrono::nanoseconds rest);

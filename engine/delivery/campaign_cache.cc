@@ -41,6 +41,7 @@ CampaignEntry& CampaignCache::Get(const queue::CampaignPtr& snapshot) {
   auto [place, is_new] = entries_.try_emplace(snapshot->id);
   if (is_new) place->second = std::make_unique<CampaignEntry>(snapshot, loop_, cores_);
   place->second->touched = loop_.now().monotonic;
+  knows_transactional_ |= place->second->transactional();
   return *place->second;
 }
 
@@ -55,11 +56,6 @@ CampaignEntry& CampaignCache::Update(const queue::CampaignPtr& snapshot) {
   entry.told = true;
   entry.latest = snapshot;
   return entry;
-}
-
-CampaignEntry* CampaignCache::Find(queue::CampaignId id) {
-  const auto place = entries_.find(id);
-  return place == entries_.end() ? nullptr : place->second.get();
 }
 
 const std::shared_ptr<const CompiledTemplate>& CampaignCache::TemplateOf(const WindowJob& job) {

@@ -54,7 +54,8 @@ class CampaignCache {
   CampaignEntry& Enter(const queue::CampaignPtr& snapshot);
   // By command: its state changed.
   CampaignEntry& Update(const queue::CampaignPtr& snapshot);
-  [[nodiscard]] CampaignEntry* Find(queue::CampaignId id);
+  // A transactional campaign was met in this run: its mail may come at any time.
+  [[nodiscard]] bool knows_transactional() const { return knows_transactional_; }
   // The job's template, compiled; never null. Costs a look into a map only when the lane's last one does not fit.
   const std::shared_ptr<const CompiledTemplate>& TemplateOf(const WindowJob& job);
   // Forgets campaigns without lanes that nobody asked for in a while.
@@ -73,6 +74,7 @@ class CampaignCache {
 
   io::Loop& loop_;
   const std::uint32_t cores_;
+  bool knows_transactional_ = false;
   std::map<queue::CampaignId, std::unique_ptr<CampaignEntry>> entries_;
   std::map<Key, Cached> templates_;
   std::list<Key> recently_used_;  // most recent first

@@ -22,6 +22,10 @@ constexpr std::size_t kTakesOut = 64;
 // After a failed read, and before looking again for mail that came to a domain which seemed read to its end.
 constexpr std::chrono::seconds kReadAgainAfter{1};
 constexpr std::chrono::seconds kPollAfter{2};
+// While room is short, a domain is parked if nothing of it can go for so long; it comes back in time to end what
+// expires.
+constexpr std::chrono::seconds kParkIfBlockedFor{10};
+constexpr std::chrono::minutes kParkedAtMost{5};
 // A sweep looks at so many jobs that cannot be sent before it lets the domain rest again.
 constexpr std::uint32_t kSweepJobs = 4096;
 // A domain in which nothing was found to do is not looked at again before.
@@ -43,7 +47,7 @@ Windows::~Windows() {
 
 void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx) {
   auto [place, is_new] = domains_.try_emplace(std::string(name));
-  if (!is_new) return;
+  if (!is_new) return Reassign(*place->second, std::move(mx));
   place->second = std::make_unique<Domain>();
   Domain& domain = *place->second;
   domain.name = name;
@@ -61,6 +65,14 @@ void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<
     domain.problem = domain.mx->problem;
   }
   all_.PushBack(domain);
+  Consider(domain);
+}
+
+// The MX of a domain that is active here has changed: it is let go, and its home finds its new owner.
+void Windows::Reassign(Domain& domain, std::shared_ptr<const dns::MxAnswer> mx) {
+  if (domain.site == nullptr || mx == nullptr) return;
+  if (TargetOf(*parts_.options, domain.name, mx.get()).SameAs(domain.site->target)) return;
+  Leave(domain, {});
   Consider(domain);
 }
 
@@ -118,18 +130,48 @@ void Windows::AskTake(Domain& domain) {
 
 void Windows::FlushTakes() {
   if (parts_.draining) return;
-  while (!asking_.empty() && takes_out_ < kTakesOut) {
+  while (takes_out_ < kTakesOut) {
     const bool room = jobs_ + (takes_out_ + 1) * kTakeJobs <= parts_.options->engine.window_jobs;
-    if (!room && jobs_ + takes_out_ != 0) return;
+    const bool may_ask = !asking_.empty() && (room || jobs_ + takes_out_ == 0);
+    if (polling_.empty() && !may_ask) return;
     ReadRequest* request = parts_.ports.to_reader.Reserve();
     if (request == nullptr) return;
-    Domain& domain = *asking_.PopFront();
-    domain.polled_at = parts_.now();
-    request->what = queue::TakeRequest{
-        .domain = domain.name, .cursor = domain.cursor, .max_jobs = kTakeJobs, .now = parts_.loop.now().wall};
-    parts_.ports.to_reader.Publish();
-    ++takes_out_;
+    SendTake(*(polling_.empty() ? asking_ : polling_).PopFront(), *request);
   }
+}
+
+void Windows::SendTake(Domain& domain, ReadRequest& request) {
+  domain.polled_at = parts_.now();
+  request.what = queue::TakeRequest{.domain = domain.name,
+                                    .cursor = domain.cursor,
+                                    .max_jobs = domain.waiting < kLowWater ? kTakeJobs : 1,
+                                    .now = parts_.loop.now().wall};
+  parts_.ports.to_reader.Publish();
+  ++takes_out_;
+}
+
+// The window is full: of what was taken only that is kept which must not wait behind it, and the cursor goes back to
+// where it stood for the campaigns whose jobs are given up unseen.
+void Windows::KeepUrgent(const queue::DomainCursor& before, queue::TakenJobs& taken) {
+  std::vector<queue::CampaignId> given_up;
+  for (const queue::CampaignPtr& campaign : taken.campaigns) {
+    const CampaignEntry& entry = parts_.campaigns->Enter(campaign);
+    const CampaignStanding standing = entry.Standing(parts_.loop.now().wall);
+    const bool ending = standing == CampaignStanding::kCancelled || standing == CampaignStanding::kExpired;
+    if (!ending && !entry.transactional()) given_up.push_back(campaign->id);
+  }
+  if (given_up.empty()) return;
+  const auto is_given_up = [&given_up](queue::CampaignId id) {
+    return std::ranges::find(given_up, id) != given_up.end();
+  };
+  std::erase_if(taken.jobs, [&](const queue::Job& job) { return is_given_up(job.id.campaign); });
+  std::erase_if(taken.cursor.campaigns, [&](const auto& position) { return is_given_up(position.campaign); });
+  for (const queue::DomainCursor::Position& position : before.campaigns) {
+    if (is_given_up(position.campaign)) taken.cursor.campaigns.push_back(position);
+  }
+  std::ranges::sort(taken.cursor.campaigns, {}, &queue::DomainCursor::Position::campaign);
+  taken.cursor.last_campaign = before.last_campaign;
+  taken.more = true;
 }
 
 void Windows::OnTaken(ReadAnswer& answer) {
@@ -147,6 +189,7 @@ void Windows::OnTaken(ReadAnswer& answer) {
     taken->jobs.clear();  // given up unseen: the cursor that would pass them is dropped
     return Consider(domain);
   }
+  if (domain.waiting >= kLowWater) KeepUrgent(domain.cursor, *taken);
   domain.cursor = std::move(taken->cursor);
   domain.more = taken->more;
   if (!taken->jobs.empty()) {
@@ -396,13 +439,36 @@ void Windows::Tick() {
     }
   }
   const Monotonic now = parts_.now();
+  const EngineOptions& limits = parts_.options->engine;
+  const std::size_t active = std::max(parts_.backlog->active(), domains_.size());
+  const bool crowded = jobs_ > limits.window_jobs / 2 || active > static_cast<std::size_t>(limits.active_domains) / 2;
   Domain* next = nullptr;
   for (Domain* domain = all_.front(); domain != nullptr; domain = next) {
     next = all_.Next(*domain);
-    // It seemed read to its end, but is not sent to its end: other mail may have come meanwhile.
-    if (!domain->more && now - domain->polled_at >= kPollAfter && domain->Open()) domain->more = true;
+    // Other mail may have come to a domain that seemed read to its end, or that goes before what its full window holds.
+    const bool moves = domain->site == nullptr || parts_.admission->BlockedUntil(*domain->site) <= now;
+    if (domain->Open() && moves && now - domain->polled_at >= kPollAfter) {
+      domain->more = true;
+      const bool settled = !domain->take_asked && !domain->rewinding && !domain->leaving;
+      if (settled && domain->waiting >= kLowWater && parts_.campaigns->knows_transactional()) {
+        domain->take_asked = true;
+        polling_.PushBack(*domain);
+      }
+    }
+    if (crowded) MaybePark(*domain);
     Consider(*domain);
   }
+}
+
+// A domain whose mail cannot go for a while makes room for others while room is short: its jobs are given up, and its
+// home leaves it alone meanwhile.
+void Windows::MaybePark(Domain& domain) {
+  if (domain.mode != Domain::Mode::kSend || domain.take_asked || domain.rewinding || domain.leaving) return;
+  if (domain.waiting == 0 || domain.in_flight != 0) return;
+  const Monotonic now = parts_.now();
+  const Monotonic until = parts_.admission->BlockedUntil(*domain.site);
+  if (until < now + kParkIfBlockedFor) return;
+  Leave(domain, std::min<std::chrono::nanoseconds>(until - now, kParkedAtMost));
 }
 
 void Windows::CampaignChanged(CampaignEntry& entry) {
@@ -438,6 +504,7 @@ void Windows::Reload() {
 
 void Windows::Drain() {
   while (Domain* domain = asking_.PopFront()) domain->take_asked = false;
+  while (Domain* domain = polling_.PopFront()) domain->take_asked = false;
   for (Domain* domain = all_.front(); domain != nullptr; domain = all_.Next(*domain)) Leave(*domain, {});
 }
 

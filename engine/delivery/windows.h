@@ -65,9 +65,13 @@ class Windows {
   }
 
  private:
+  void Reassign(Domain& domain, std::shared_ptr<const dns::MxAnswer> mx);
   void Consider(Domain& domain);
   void AskTake(Domain& domain);
   [[nodiscard]] bool WantsMore(const Domain& domain) const;
+  void SendTake(Domain& domain, ReadRequest& request);
+  void KeepUrgent(const queue::DomainCursor& before, queue::TakenJobs& taken);
+  void MaybePark(Domain& domain);
   [[nodiscard]] Lane& LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source);
   void Place(Domain& domain, Batch& batch);
   void Judge(Lane& lane);
@@ -84,7 +88,8 @@ class Windows {
   JobPool pool_;
   std::unordered_map<std::string, std::unique_ptr<Domain>> domains_;  // looked up, never walked for a decision
   IntrusiveList<Domain, &Domain::take_link> asking_;
-  IntrusiveList<Domain, &Domain::all_link> all_;  // in order of assignment
+  IntrusiveList<Domain, &Domain::take_link> polling_;  // whose windows are full: for what may not wait behind them
+  IntrusiveList<Domain, &Domain::all_link> all_;       // in order of assignment
   IntrusiveList<Lane, &Lane::ending_link> ending_;
   IntrusiveList<Batch, &Batch::link> batches_;
   std::size_t jobs_ = 0;       // in all windows and in flight
