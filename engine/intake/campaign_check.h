@@ -1,0 +1,44 @@
+#pragma once
+// Looking at a campaign without submitting it: `postrider check` and `postrider render`. The same code decides as at
+// intake, so that what passes here is accepted there.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "config/error.h"
+#include "config/options.h"
+#include "engine/io/clock.h"
+#include "queue/files.h"
+
+namespace postrider::intake {
+
+struct RejectedRow {
+  std::uint64_t line = 0;
+  std::string to;
+  std::string reason;
+};
+
+struct CampaignReport {
+  Diagnostics problems;  // of manifest, message, list as a whole; empty: it would be accepted
+  std::string held;      // why it would be held until the operator looks; empty: it would not
+  std::uint64_t rows = 0;
+  std::uint64_t accepted = 0;
+  std::uint64_t rejected = 0;
+  std::uint64_t duplicate = 0;
+  std::uint64_t suppressed = 0;
+  std::vector<RejectedRow> first_rejects;   // at most a hundred
+  std::uint64_t largest_message_bytes = 0;  // an upper estimate, over the accepted rows
+};
+
+// path is a directory, or a file *.eml (then there are only problems).
+[[nodiscard]] CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock,
+                                           const std::filesystem::path& path);
+
+// The exact message of the row that begins on that line of the list, as it would be sent if it were accepted now as the
+// first campaign of the queue; Date and Message-ID alone depend on that.
+[[nodiscard]] Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock,
+                                            const std::filesystem::path& directory, std::uint64_t line);
+
+}  // namespace postrider::intake

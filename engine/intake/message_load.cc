@@ -1,0 +1,314 @@
+#include "engine/intake/message_load.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "config/email_address.h"
+#include "engine/intake/campaign_source.h"
+#include "engine/intake/row_sieve.h"
+#include "engine/message/address_list.h"
+#include "engine/message/charset.h"
+#include "engine/message/digest.h"
+#include "engine/message/mime_parser.h"
+#include "engine/message/template.h"
+
+namespace postrider::intake {
+namespace {
+
+constexpr std::size_t kStepMessages = 16;
+constexpr std::size_t kRecipientsMax = 1000;  // of one message; more are a campaign
+constexpr std::string_view kJournalName = "messages.journal";
+constexpr std::uint64_t kJournalBytesMax = 1 << 20;
+
+struct Envelope {
+  std::string campaign;
+  std::string from;
+  std::vector<EmailAddress> to;
+};
+
+// The addresses of all headers of these names, until one name has any.
+Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initializer_list<std::string_view> names) {
+  std::vector<EmailAddress> found;
+  for (const std::string_view name : names) {
+    for (const std::string& value : message::HeaderValues(message, name)) {
+      const Result<message::AddressList> list = message::ParseAddressList(message::GuessUtf8(value));
+      if (!list) return Fail(fmt::format("header {}", name), list.error());
+      for (const message::AddressListEntry& entry : list->entries) {
+        Result<EmailAddress> address = EmailAddress::Parse(entry.address);
+        if (!address) return Fail(fmt::format("header {}", name), address.error());
+        if (std::ranges::find(found, *address) == found.end()) found.push_back(std::move(*address));
+        if (found.size() > kRecipientsMax) {
+          return Fail(ErrorCode::kTooLarge,
+                      fmt::format("more than {} recipients; send it as a campaign", kRecipientsMax));
+        }
+      }
+    }
+  }
+  return found;
+}
+
+Result<Envelope> ReadEnvelope(std::string_view message) {
+  Envelope envelope;
+  Result<std::vector<EmailAddress>> sender = Addresses(message, {"X-Sender"});
+  if (sender && sender->empty()) sender = Addresses(message, {"From"});
+  if (!sender) return std::unexpected(sender.error());
+  if (sender->size() != 1) {
+    return Fail(ErrorCode::kInvalid, "expected one sender: an X-Sender header, or a From header with one address");
+  }
+  if (sender->front().needs_smtputf8) {
+    return Fail(ErrorCode::kInvalid, "only ASCII may stand before the \"@\" of the sender's address");
+  }
+  envelope.from = ToString(sender->front());
+  Result<std::vector<EmailAddress>> receivers = Addresses(message, {"X-Receiver"});
+  if (receivers && receivers->empty()) receivers = Addresses(message, {"To", "Cc", "Bcc"});
+  if (!receivers) return std::unexpected(receivers.error());
+  if (receivers->empty()) {
+    return Fail(ErrorCode::kInvalid, "no recipient: expected X-Receiver headers, or addresses in To, Cc or Bcc");
+  }
+  envelope.to = std::move(*receivers);
+  const std::vector<std::string> named = message::HeaderValues(message, "X-Campaign");
+  envelope.campaign = named.empty() ? "messages-from-" + envelope.from : std::string(message::Trim(named.front()));
+  if (named.size() > 1) return Fail(ErrorCode::kInvalid, "more than one X-Campaign header");
+  if (const std::string problem = NameProblem(envelope.campaign); !problem.empty()) {
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("the campaign's name (X-Campaign, or messages-from- and the sender): {}", problem));
+  }
+  return envelope;
+}
+
+std::string DigestOf(std::string_view bytes) {
+  message::Sha256 hash;
+  hash.Update(bytes);
+  return hash.Finish();
+}
+
+// One line of the journal: campaign id, first row, rows, digest, campaign, name; separated by blanks. Only the name may
+// hold one.
+struct JournalLine {
+  queue::CampaignId id = 0;
+  std::uint64_t first_row = 0;
+  std::uint64_t rows = 0;
+  std::string digest;
+  std::string campaign;
+  std::string name;
+};
+
+std::optional<JournalLine> ParseJournalLine(std::string_view line) {
+  const auto word = [&] {
+    const std::size_t end = std::min(line.find(' '), line.size());
+    const std::string_view taken = line.substr(0, end);
+    line.remove_prefix(std::min(end + 1, line.size()));
+    return taken;
+  };
+  const auto number = [&](std::uint64_t& value) {
+    const std::string_view digits = word();
+    const auto [stop, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && stop == digits.data() + digits.size();
+  };
+  JournalLine read;
+  if (!number(read.id) || !number(read.first_row) || !number(read.rows)) return std::nullopt;
+  read.digest = word();
+  read.campaign = word();
+  read.name = line;
+  if (read.name.empty() || read.name.find('/') != std::string::npos) return std::nullopt;
+  return read;
+}
+
+}  // namespace
+
+struct MessageLoad::Ready {
+  std::string name;
+  std::string bytes;
+  queue::CampaignPtr campaign;
+  std::uint64_t first_row = 0;
+  std::uint64_t row_count = 0;
+  std::uint64_t suppressed = 0;
+  std::vector<EmailAddress> to;  // who gets it
+  std::string no_values;         // packed: a message has none, and where it names fields, defaults stand
+  bool needs_smtputf8 = false;
+};
+
+Result<void> MessageLoad::Recover() {
+  const std::filesystem::path file = spool_.Work() / kJournalName;
+  if (!spool_.files.Exists(file)) return {};
+  const Result<std::string> journal = spool_.files.ReadWhole(file, kJournalBytesMax);
+  if (!journal) return std::unexpected(journal.error());
+  std::string_view rest = *journal;
+  while (!rest.empty()) {
+    const std::size_t end = std::min(rest.find('\n'), rest.size());
+    const std::optional<JournalLine> line = ParseJournalLine(rest.substr(0, end));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    if (!line)
+      return Fail(ErrorCode::kCorrupt, fmt::format("{} cannot be read: it was changed by something", file.string()));
+    const queue::CampaignPtr campaign = spool_.writer.Find(line->campaign);
+    const bool in_queue =
+        campaign != nullptr && campaign->id == line->id && campaign->position.line >= line->first_row + line->rows - 1;
+    const std::filesystem::path message = spool_.New() / line->name;
+    if (!in_queue || !spool_.files.Exists(message)) continue;
+    const Result<std::string> bytes = spool_.files.ReadWhole(message, spool_.options->spool.message_bytes_max);
+    if (!bytes || DigestOf(*bytes) != line->digest) continue;  // another of that name has come since
+    if (Result<void> moved = spool_.MoveToDone(message, line->name, line->first_row); !moved) return moved;
+    ++counts_.accepted;
+  }
+  return spool_.files.Remove(file);
+}
+
+void MessageLoad::Offer(std::vector<std::string> names) {
+  waiting_.assign(std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
+}
+
+Result<void> MessageLoad::Step() {
+  std::vector<Ready> ready;
+  const std::size_t taken = std::min(waiting_.size(), kStepMessages);
+  for (std::size_t i = 0; i < taken; ++i) {
+    if (const Result<bool> prepared = Prepare(waiting_[i], ready); !prepared) return std::unexpected(prepared.error());
+  }
+  if (!ready.empty()) {
+    if (Result<void> written = WriteJournal(ready); !written) return written;
+    for (const Ready& message : ready) {
+      Result<void> appended = Append(message);
+      if (appended) appended = spool_.MoveToDone(spool_.New() / message.name, message.name, message.first_row);
+      if (!appended) {
+        // What is in the queue already is told from the journal.
+        if (Result<void> recovered = Recover(); !recovered) return recovered;
+        return Fail(message.name, appended.error());
+      }
+      ++counts_.accepted;
+    }
+    if (Result<void> removed = spool_.files.Remove(spool_.Work() / kJournalName); !removed) return removed;
+  }
+  waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
+  return {};
+}
+
+Result<void> MessageLoad::Refuse(const std::string& name, std::string_view reason) {
+  ++counts_.failed;
+  return spool_.MoveToFailed(spool_.New() / name, name, false, std::string(reason) + "\n");
+}
+
+// False if it was refused, or is gone.
+Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& ready) {
+  const auto refuse = [&](std::string_view reason) -> Result<bool> {
+    if (Result<void> refused = Refuse(name, reason); !refused) return std::unexpected(refused.error());
+    return false;
+  };
+  const std::filesystem::path file = spool_.New() / name;
+  if (!spool_.files.Exists(file)) return false;
+  Result<std::string> bytes = spool_.files.ReadWhole(file, spool_.options->spool.message_bytes_max);
+  if (!bytes) {
+    const ErrorCode code = bytes.error().code;
+    if (code == ErrorCode::kTooLarge || code == ErrorCode::kDenied) return refuse(bytes.error().message);
+    return std::unexpected(bytes.error());
+  }
+  Result<Envelope> envelope = ReadEnvelope(*bytes);
+  if (!envelope) return refuse(envelope.error().message);
+  message::CompileOptions compile;
+  compile.file = name;
+  compile.size_max = spool_.options->spool.message_bytes_max;
+  const auto compiled = message::Template::Compile(*bytes, compile);
+  if (!compiled) return refuse(ToText(compiled.error()));
+
+  Ready message;
+  message.name = name;
+  message.row_count = envelope->to.size();
+  message.needs_smtputf8 = (*compiled)->needs_smtputf8();
+  for (std::size_t i = 0; i < (*compiled)->fields().size(); ++i) message::FieldPacker(message.no_values).AddMissing();
+  for (EmailAddress& address : envelope->to) {
+    const std::string text = ToString(address);
+    message::RenderJob job;
+    job.campaign = envelope->campaign;
+    job.to = text;
+    job.fields = message.no_values;
+    if (const Result<void> checked = (*compiled)->Check(job); !checked) {
+      return refuse(fmt::format("{}: {}", text, checked.error().message));
+    }
+    if (spool_.suppressed != nullptr && spool_.suppressed->Holds(text, address.domain)) {
+      ++message.suppressed;
+    } else {
+      message.to.push_back(std::move(address));
+    }
+  }
+  Result<queue::CampaignPtr> campaign = Standing(envelope->campaign, envelope->from);
+  if (!campaign) {
+    if (campaign.error().code == ErrorCode::kExists) return refuse(campaign.error().message);
+    return std::unexpected(campaign.error());
+  }
+  message.campaign = std::move(*campaign);
+  message.bytes = std::move(*bytes);
+  // Rows of one step that go to the same campaign follow each other.
+  message.first_row = message.campaign->position.line + 1;
+  for (const Ready& before : ready) {
+    if (before.campaign->id == message.campaign->id) message.first_row = before.first_row + before.row_count;
+  }
+  ready.push_back(std::move(message));
+  return true;
+}
+
+Result<queue::CampaignPtr> MessageLoad::Standing(const std::string& name, const std::string& envelope_from) {
+  queue::CampaignPtr known = spool_.writer.Find(name);
+  const bool free = known == nullptr || known->state == queue::CampaignState::kFailed ||
+                    (known->state == queue::CampaignState::kDone && known->spec.standing);
+  if (free) {
+    queue::CampaignSpec spec;
+    spec.name = name;
+    spec.mail_class = MailClass::kTransactional;
+    spec.standing = true;
+    spec.envelope_from = envelope_from;
+    spec.skip_duplicates = false;
+    const Result<queue::CampaignId> begun = spool_.writer.Begin(spec, "");
+    if (!begun) return std::unexpected(begun.error());
+    known = spool_.writer.Find(name);
+    if (known == nullptr) return Fail(ErrorCode::kUnavailable, fmt::format("campaign {} is not in the queue", name));
+  }
+  if (!known->spec.standing) {
+    return Fail(ErrorCode::kExists,
+                fmt::format("X-Campaign: {} is a campaign with a list, now {}; single messages need "
+                            "another name",
+                            name, queue::ToString(known->state)));
+  }
+  if (known->spec.envelope_from != envelope_from) {
+    return Fail(ErrorCode::kExists,
+                fmt::format("X-Campaign: {} sends as {}, this message as {}; use another X-Campaign", name,
+                            known->spec.envelope_from, envelope_from));
+  }
+  if (known->state == queue::CampaignState::kCancelled) {
+    return Fail(ErrorCode::kExists, fmt::format("X-Campaign: {} was cancelled and is not empty yet", name));
+  }
+  if (known->state == queue::CampaignState::kLoading) {
+    const Result<void> released =
+        spool_.writer.Finish(known->id, queue::CampaignState::kRunning, "for single messages");
+    if (!released) return std::unexpected(released.error());
+  }
+  return known;
+}
+
+Result<void> MessageLoad::WriteJournal(const std::vector<Ready>& ready) {
+  std::string text;
+  for (const Ready& message : ready) {
+    text += fmt::format("{} {} {} {} {} {}\n", message.campaign->id, message.first_row, message.row_count,
+                        DigestOf(message.bytes), message.campaign->spec.name, message.name);
+  }
+  return spool_.files.WriteDurably(spool_.Work() / kJournalName, text);
+}
+
+Result<void> MessageLoad::Append(const Ready& message) {
+  RowBatch rows;
+  std::uint64_t row = message.first_row;
+  for (const EmailAddress& address : message.to) {
+    rows.Add(row++, ToString(address), address.domain.size(), "", message.no_values,
+             address.needs_smtputf8 || message.needs_smtputf8);
+  }
+  queue::EnqueueBatch batch;
+  batch.campaign = message.campaign->id;
+  batch.rows = rows.Rows();
+  batch.rows_read = message.row_count;
+  batch.suppressed = message.suppressed;
+  batch.position = {0, message.first_row + message.row_count - 1};
+  if (!rows.Rows().empty()) batch.message = message.bytes;
+  return spool_.writer.Append(batch);
+}
+
+}  // namespace postrider::intake

@@ -1,0 +1,51 @@
+#pragma once
+// Single messages, spool/new/*.eml: the low-volume door. Each joins the standing campaign its X-Campaign header names,
+// or one made for its sender. X-Sender and X-Receiver give the envelope, else From and To, Cc, Bcc. Messages are taken
+// a few at a time: a journal in work/ first says which rows each will be, so that after a crash those that the queue
+// has are moved away and the others sent, none twice. One thread.
+
+#include <cstdint>
+#include <deque>
+#include <string>
+#include <vector>
+
+#include "config/error.h"
+#include "engine/intake/spool.h"
+#include "queue/campaign.h"
+
+namespace postrider::intake {
+
+struct MessageCounts {
+  std::uint64_t accepted = 0;
+  std::uint64_t failed = 0;
+};
+
+class MessageLoad {
+ public:
+  explicit MessageLoad(Spool& spool) : spool_(spool) {}
+
+  // Ends what a crash left half done; before anything else.
+  [[nodiscard]] Result<void> Recover();
+  // Names of files in new/.
+  void Offer(std::vector<std::string> names);
+  [[nodiscard]] bool HasWork() const { return !waiting_.empty(); }
+  // Takes a few. On error those not done yet wait for the next call.
+  [[nodiscard]] Result<void> Step();
+  [[nodiscard]] const MessageCounts& counts() const { return counts_; }
+
+ private:
+  // A message that was read and checked, with the rows it will be.
+  struct Ready;
+
+  Result<bool> Prepare(const std::string& name, std::vector<Ready>& ready);
+  Result<queue::CampaignPtr> Standing(const std::string& campaign, const std::string& envelope_from);
+  Result<void> WriteJournal(const std::vector<Ready>& ready);
+  Result<void> Append(const Ready& message);
+  Result<void> Refuse(const std::string& name, std::string_view reason);
+
+  Spool& spool_;
+  std::deque<std::string> waiting_;
+  MessageCounts counts_;
+};
+
+}  // namespace postrider::intake

@@ -1,0 +1,105 @@
+#include "engine/intake/spool.h"
+
+#include <chrono>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "engine/intake/campaign_source.h"
+
+namespace postrider::intake {
+namespace {
+
+std::string Day(Wall now) {
+  const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(now));
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
+                     static_cast<unsigned>(date.day()));
+}
+
+}  // namespace
+
+Spool::Spool(OptionsPtr first_options, queue::Files& files_used, queue::CampaignWriter& writer_used,
+             io::Clock& clock_used)
+    : options(std::move(first_options)),
+      files(files_used),
+      writer(writer_used),
+      clock(clock_used),
+      root_(options->spool.directory) {}
+
+Result<void> Spool::MakeDirectories() {
+  for (const std::filesystem::path& directory : {Tmp(), New(), Work(), Done(), Failed()}) {
+    if (Result<void> made = files.MakeDirectory(directory); !made) return made;
+  }
+  return {};
+}
+
+Result<bool> Spool::IsDone(const std::string& name) {
+  const auto days = files.List(Done());
+  if (!days) return std::unexpected(days.error());
+  for (const queue::FileEntry& day : *days) {
+    if (day.directory && files.Exists(Done() / day.name / name)) return true;
+  }
+  return false;
+}
+
+Result<void> Spool::MoveToDone(const std::filesystem::path& path, const std::string& name, std::uint64_t number) {
+  const std::filesystem::path day = Done() / Day(clock.Read().wall);
+  if (Result<void> made = files.MakeDirectory(day); !made) return made;
+  std::filesystem::path target = day / name;
+  if (files.Exists(target)) target = day / fmt::format("{}-{}", number, name);
+  return files.Rename(path, target);
+}
+
+Result<void> Spool::MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,
+                                 std::string_view reason) {
+  const std::filesystem::path target = Failed() / name;
+  const std::filesystem::path note = directory ? path / kErrorName : Failed() / (name + ".error.txt");
+  if (Result<void> written = files.WriteDurably(note, reason); !written) return written;
+  if (files.Exists(target)) {
+    if (Result<void> removed = files.Remove(target); !removed) return removed;
+  }
+  return files.Rename(path, target);
+}
+
+Result<void> Spool::RefreshSuppression() {
+  const std::filesystem::path& file = options->spool.suppression_file;
+  if (file.empty()) {
+    suppressed = nullptr;
+    suppression_file_.clear();
+    return {};
+  }
+  // The directory tells of a change without the file being read.
+  const auto entries = files.List(file.parent_path());
+  if (!entries) return Fail("suppression_file", entries.error());
+  for (const queue::FileEntry& entry : *entries) {
+    if (entry.name != file.filename().string()) continue;
+    const bool same = file == suppression_file_ && entry.modified == suppression_modified_ &&
+                      entry.bytes == suppression_bytes_ && suppressed != nullptr;
+    if (same) return {};
+    auto read = SuppressionList::Read(files, file);
+    if (!read) return Fail(ErrorCode::kInvalid, fmt::format("suppression_file: {}", ToText(read.error())));
+    suppressed = std::move(*read);
+    suppression_file_ = file;
+    suppression_modified_ = entry.modified;
+    suppression_bytes_ = entry.bytes;
+    return {};
+  }
+  return Fail(ErrorCode::kNotFound, fmt::format("suppression_file: {} does not exist; nothing is taken in without it, "
+                                                "lest suppressed addresses get mail",
+                                                file.string()));
+}
+
+std::string Spool::DiskTrouble() {
+  for (const std::filesystem::path& place : {root_, options->queue.directory}) {
+    const Result<double> free = files.FreeShare(place);
+    if (!free) return free.error().message;
+    if (*free >= options->disk.stop_intake_below) continue;
+    return fmt::format(
+        "{:.1f} % of the disk that holds {} is free; intake stops below {:.0f} % (disk.stop_intake_below) "
+        "and goes on by itself",
+        *free * 100, place.string(), options->disk.stop_intake_below * 100);
+  }
+  return {};
+}
+
+}  // namespace postrider::intake
