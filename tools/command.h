@@ -1,17 +1,94 @@
 #pragma once
-// The subcommands of `postrider`, one per tools/*_command.cc. Each adds itself to the program's command line with
-// options, help and examples, and does its work in its own callback, which leaves the program's exit code in exit_code:
-// 0 done, 1 it could not be done (said on standard error: what, where, what to do), 2 the command line or a
-// configuration is wrong. CLI11's own failures (unknown option and the like) become 2 in main.
-// CLI11 takes five seconds to compile: include it in the *_command.cc files only, not here.
+// The subcommands of `postrider`, one per tools/*_command.cc. A request is what the command line said; Run... does it
+// and returns the program's exit code (tools/exit_code.h). tools/command_line.cc, and sink_command.cc for its many
+// options, turn arguments into requests: CLI11 takes five seconds to compile, so it is included there and nowhere else.
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "tools/admin_client.h"
 
 namespace CLI {
 class App;
 }
 
+namespace postrider::tools {
+
+struct StatusRequest {
+  AdminPlace daemon;
+  std::string campaign;  // empty: all
+  bool watch = false;
+  bool json = false;
+  bool all = false;  // long ended campaigns too
+  std::chrono::milliseconds interval{1000};
+};
+[[nodiscard]] int RunStatus(const StatusRequest& request);
+
+struct QueueRequest {
+  AdminPlace daemon;
+  int domains = 20;
+  bool json = false;
+};
+[[nodiscard]] int RunQueue(const QueueRequest& request);
+
+struct FindRequest {
+  AdminPlace daemon;
+  std::string address;
+  int events = 100;
+  bool json = false;
+};
+[[nodiscard]] int RunFind(const FindRequest& request);
+
+// `pause`, `resume`, `cancel`: a campaign, or one of the wider targets.
+struct ChangeRequest {
+  AdminPlace daemon;
+  std::string action;
+  std::string campaign;
+  bool all = false;
+  std::string site;
+  std::string source;
+};
+[[nodiscard]] int RunChange(const ChangeRequest& request);
+
+[[nodiscard]] int RunReload(const AdminPlace& daemon);
+
+struct ExportRequest {
+  AdminPlace daemon;
+  std::string campaign;
+};
+[[nodiscard]] int RunExport(const ExportRequest& request);
+
+struct SubmitRequest {
+  std::filesystem::path config;
+  std::vector<std::filesystem::path> paths;
+};
+[[nodiscard]] int RunSubmit(const SubmitRequest& request);
+
+struct CheckRequest {
+  std::filesystem::path config;              // empty: the default one, if it is there
+  std::vector<std::filesystem::path> paths;  // empty: the configuration alone
+  bool json = false;
+};
+[[nodiscard]] int RunCheck(const CheckRequest& request);
+
+struct RenderRequest {
+  std::filesystem::path config;
+  std::filesystem::path directory;
+  std::uint64_t row = 1;
+};
+[[nodiscard]] int RunRender(const RenderRequest& request);
+
+// Parses and runs; the exit code.
+[[nodiscard]] int RunCommandLine(int argc, const char* const* argv);
+
+}  // namespace postrider::tools
+
 namespace postrider {
 
-// exit_code outlives the parsing of the command line.
+// Adds `sink` with options, help and examples; its callback leaves the exit code in exit_code, which outlives the
+// parsing of the command line.
 void AddSinkCommand(CLI::App& app, int& exit_code);
 
 }  // namespace postrider

@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <filesystem>
 
 #include <CivetServer.h>
 #include <arpa/inet.h>
@@ -197,24 +199,24 @@ std::string WhyNot(const SocketAddress& address) {
   return reason;
 }
 
-// civetweb's accepting thread looks only every 2 s whether it shall stop, unless somebody connects.
-class StopNudge {
- public:
-  explicit StopNudge(const SocketAddress& address) {
-    socklen_t length = 0;
-    const sockaddr_storage storage = ToSystem(address, length);
-    fd_ = socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd_ >= 0) (void)!connect(fd_, reinterpret_cast<const sockaddr*>(&storage), length);
+// civetweb's accepting thread sleeps in poll() for up to 2 s before it sees that it shall stop. Its listening socket,
+// shut down, ends that sleep; the one way to it is to look for it among this process's descriptors.
+void ShutListener(const SocketAddress& address) {
+  socklen_t own_length = 0;
+  const sockaddr_storage own = ToSystem(address, own_length);
+  std::error_code error;
+  std::filesystem::directory_iterator entry("/proc/self/fd", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const int fd = std::atoi(entry->path().filename().c_str());
+    int listens = 0;
+    socklen_t length = sizeof listens;
+    if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &length) != 0 || listens == 0) continue;
+    sockaddr_storage name{};
+    length = sizeof name;
+    if (getsockname(fd, reinterpret_cast<sockaddr*>(&name), &length) != 0 || length != own_length) continue;
+    if (std::memcmp(&name, &own, length) == 0) shutdown(fd, SHUT_RDWR);
   }
-  ~StopNudge() {
-    if (fd_ >= 0) close(fd_);
-  }
-  StopNudge(const StopNudge&) = delete;
-  StopNudge& operator=(const StopNudge&) = delete;
-
- private:
-  int fd_ = -1;
-};
+}
 
 class CivetAdminServer final : public AdminServer {
  public:
@@ -227,7 +229,7 @@ class CivetAdminServer final : public AdminServer {
   }
   ~CivetAdminServer() override {
     handler_.Stop();
-    const StopNudge nudge(address_);
+    ShutListener(address_);
     server_.close();
   }
   std::uint16_t port() const override { return address_.port; }

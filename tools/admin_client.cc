@@ -1,0 +1,163 @@
+#include "tools/admin_client.h"
+
+#include <array>
+#include <memory>
+
+#include <civetweb.h>
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+
+namespace postrider::tools {
+namespace {
+
+constexpr SocketAddress kDefaultAddress{IpAddress{IpAddress::Family::kIpv4, {127, 0, 0, 1}}, 8025};
+// A search of the delivery log reads all of it; everything else answers within a second.
+constexpr int kTimeoutMilliseconds = 600'000;
+constexpr std::size_t kErrorBodyMax = 64 << 10;
+
+using Connection = std::unique_ptr<mg_connection, decltype(&mg_close_connection)>;
+
+ErrorCode CodeOf(int status) {
+  switch (status) {
+    case 400:
+    case 409:
+    case 422:
+      return ErrorCode::kInvalid;
+    case 403:
+      return ErrorCode::kDenied;
+    case 404:
+      return ErrorCode::kNotFound;
+    case 413:
+      return ErrorCode::kTooLarge;
+    case 503:
+      return ErrorCode::kBusy;
+    default:
+      return ErrorCode::kIo;
+  }
+}
+
+// What the daemon said, or the status if it said nothing that we know.
+Error ToError(int status, const std::string& body) {
+  const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
+  if (json.is_object() && json.contains("error") && json["error"].is_string()) {
+    return {CodeOf(status), json["error"].get<std::string>()};
+  }
+  return {CodeOf(status), fmt::format("the daemon answered with HTTP status {}", status)};
+}
+
+// Any address that a wildcard stands for; loopback is one.
+SocketAddress Reachable(SocketAddress address) {
+  if (!address.ip.IsUnspecified()) return address;
+  const bool ipv4 = address.ip.IsIpv4();
+  address.ip.bytes = {};
+  if (ipv4) {
+    address.ip.bytes = {127, 0, 0, 1};
+  } else {
+    address.ip.bytes[15] = 1;
+  }
+  return address;
+}
+
+std::string Joined(const Diagnostics& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) text += (text.empty() ? "" : "\n") + ToString(diagnostic);
+  return text;
+}
+
+}  // namespace
+
+Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
+  if (!place.address.empty()) {
+    Result<SocketAddress> address = SocketAddress::Parse(place.address);
+    if (!address) return Fail("--admin", std::move(address.error()));
+    return AdminClient(*address);
+  }
+  const bool named = !place.config.empty();
+  const auto options = LoadOptions(named ? place.config : std::filesystem::path(kDefaultConfig));
+  if (!options) {
+    // Where the daemon listens may be asked for by those who cannot read its configuration.
+    if (named) return Fail(ErrorCode::kInvalid, Joined(options.error()));
+    return AdminClient(kDefaultAddress);
+  }
+  const SocketAddress& listen = (*options)->admin.listen;
+  if (listen.port == 0) {
+    return Fail(
+        ErrorCode::kInvalid,
+        "admin.listen has port 0, so the system chose one: say --admin ADDRESS:PORT (the daemon's first message "
+        "names it)");
+  }
+  return AdminClient(Reachable(listen));
+}
+
+Result<void> AdminClient::Ask(std::string_view method, std::string_view path, std::string_view body,
+                              const std::function<bool(std::string_view)>& write) const {
+  std::array<char, 256> reason{};
+  mg_init_library(MG_FEATURES_DEFAULT);
+  const Connection connection(
+      mg_connect_client(postrider::ToString(address_.ip).c_str(), address_.port, 0, reason.data(), reason.size()),
+      &mg_close_connection);
+  if (connection == nullptr) {
+    return Fail(
+        ErrorCode::kUnavailable,
+        fmt::format("no daemon answers at {} ({}); is `postrider run` running? --admin ADDRESS:PORT or --config "
+                    "FILE say where it listens",
+                    postrider::ToString(address_), reason.data()));
+  }
+  const std::string request =
+      fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", method, path,
+                  postrider::ToString(address_), body.size(), body);
+  mg_write(connection.get(), request.data(), request.size());
+  if (mg_get_response(connection.get(), reason.data(), reason.size(), kTimeoutMilliseconds) < 0) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("what listens at {} is no postrider daemon, or it is stopping ({})",
+                            postrider::ToString(address_), reason.data()));
+  }
+  const mg_response_info& info = *mg_get_response_info(connection.get());
+  const bool good = info.status_code >= 200 && info.status_code < 300;
+  std::string refusal;
+  long long total = 0;
+  std::array<char, 16 << 10> piece;
+  int count = 0;
+  while ((count = mg_read(connection.get(), piece.data(), piece.size())) > 0) {
+    total += count;
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
+    if (!good) {
+      refusal += bytes.substr(0, kErrorBodyMax - std::min(kErrorBodyMax, refusal.size()));
+    } else if (!write(bytes)) {
+      return {};
+    }
+  }
+  if (!good) return std::unexpected(ToError(info.status_code, refusal));
+  if (count < 0 || (info.content_length >= 0 && total < info.content_length)) {
+    return Fail(ErrorCode::kIo, "the daemon's answer broke off before its end; what came so far is not all");
+  }
+  return {};
+}
+
+Result<std::string> AdminClient::Get(std::string_view path) const {
+  std::string answer;
+  const Result<void> asked = Ask("GET", path, "", [&](std::string_view bytes) {
+    answer += bytes;
+    return true;
+  });
+  if (!asked) return std::unexpected(asked.error());
+  return answer;
+}
+
+Result<std::string> AdminClient::Post(std::string_view path, std::string_view body) const {
+  std::string answer;
+  const Result<void> asked = Ask("POST", path, body, [&](std::string_view bytes) {
+    answer += bytes;
+    return true;
+  });
+  if (!asked) return std::unexpected(asked.error());
+  return answer;
+}
+
+Result<void> AdminClient::Stream(std::string_view path, const std::function<bool(std::string_view)>& write) const {
+  return Ask("GET", path, "", write);
+}
+
+}  // namespace postrider::tools

@@ -1,0 +1,121 @@
+// `postrider check`: what is wrong with the configuration, or with campaigns. Needs no daemon and changes nothing.
+
+#include <filesystem>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+#include "engine/intake/campaign_check.h"
+#include "engine/io/clock.h"
+#include "queue/files.h"
+#include "tools/command.h"
+#include "tools/config_file.h"
+#include "tools/exit_code.h"
+#include "tools/terminal.h"
+#include "tools/text.h"
+
+namespace postrider::tools {
+namespace {
+
+using Json = nlohmann::ordered_json;
+constexpr const char* kName = "check";
+
+std::string Dump(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"; }
+
+Json ToJson(const Diagnostics& diagnostics) {
+  Json json = Json::array();
+  for (const Diagnostic& diagnostic : diagnostics) {
+    json.push_back({{"file", diagnostic.where.file},
+                    {"line", diagnostic.where.line},
+                    {"column", diagnostic.where.column},
+                    {"message", diagnostic.message}});
+  }
+  return json;
+}
+
+Json ToJson(const std::filesystem::path& path, const intake::CampaignReport& report) {
+  Json rejects = Json::array();
+  for (const intake::RejectedRow& row : report.first_rejects) {
+    rejects.push_back({{"line", row.line}, {"to", row.to}, {"reason", row.reason}});
+  }
+  return {{"path", path.string()},
+          {"problems", ToJson(report.problems)},
+          {"held", report.held},
+          {"rows", report.rows},
+          {"accepted", report.accepted},
+          {"rejected", report.rejected},
+          {"duplicate", report.duplicate},
+          {"suppressed", report.suppressed},
+          {"largest_message_bytes", report.largest_message_bytes},
+          {"first_rejects", std::move(rejects)}};
+}
+
+std::string ToText(const std::filesystem::path& path, const intake::CampaignReport& report, const Terminal& terminal) {
+  std::string out;
+  for (const Diagnostic& problem : report.problems) {
+    out += terminal.Paint(Tone::kBad, Printable(ToString(problem))) + "\n";
+  }
+  for (const intake::RejectedRow& row : report.first_rejects) {
+    out += fmt::format("{}: line {}: {}: {}\n", Printable(path.string()), row.line, Printable(row.to),
+                       Printable(row.reason));
+  }
+  if (report.first_rejects.size() < report.rejected) {
+    out += fmt::format("... and {} more\n", FormatCount(report.rejected - report.first_rejects.size()));
+  }
+  if (report.rows > 0) {
+    out += fmt::format("{}: {} rows: {} accepted, {} rejected, {} duplicate, {} suppressed; messages up to {}\n",
+                       Printable(path.string()), FormatCount(report.rows), FormatCount(report.accepted),
+                       FormatCount(report.rejected), FormatCount(report.duplicate), FormatCount(report.suppressed),
+                       FormatBytes(report.largest_message_bytes));
+  }
+  if (!report.held.empty()) out += terminal.Paint(Tone::kWarning, "would be held: " + Printable(report.held)) + "\n";
+  const std::string verdict = report.problems.empty() ? terminal.Paint(Tone::kGood, "would be accepted")
+                                                      : terminal.Paint(Tone::kBad, "would be refused");
+  return out + Printable(path.string()) + ": " + verdict + "\n";
+}
+
+int CheckConfig(const CheckRequest& request) {
+  const std::filesystem::path file = request.config.empty() ? std::filesystem::path(kDefaultConfig) : request.config;
+  const auto options = LoadOptions(file);
+  const Diagnostics problems = options ? Diagnostics() : options.error();
+  std::string out;
+  if (request.json) {
+    out = Dump({{"config", file.string()}, {"problems", ToJson(problems)}});
+  } else if (options) {
+    out = Printable(file.string()) + ": no problems\n";
+  }
+  // Without --json they go where all errors go.
+  for (const Diagnostic& problem : problems) {
+    if (!request.json) (void)ReportUsage(kName, {ErrorCode::kInvalid, ToString(problem)});
+  }
+  if (!Print(out)) return kExitFailed;
+  return problems.empty() ? kExitDone : kExitUsage;
+}
+
+}  // namespace
+
+int RunCheck(const CheckRequest& request) {
+  if (request.paths.empty()) return CheckConfig(request);
+  const OptionsPtr options = LoadConfig(kName, request.config, NoConfig::kUseDefaults);
+  if (options == nullptr) return kExitUsage;
+  const std::unique_ptr<queue::Files> files = queue::MakeSystemFiles();
+  const std::unique_ptr<io::Clock> clock = io::MakeSystemClock();
+  const Terminal terminal = Terminal::Detect();
+  Json campaigns = Json::array();
+  bool good = true;
+  for (const std::filesystem::path& path : request.paths) {
+    const intake::CampaignReport report =
+        intake::CheckCampaign(*options, *files, *clock, std::filesystem::absolute(path));
+    good = good && report.problems.empty() && report.held.empty();
+    if (request.json) {
+      campaigns.push_back(ToJson(path, report));
+    } else if (!Print(ToText(path, report, terminal))) {
+      return kExitFailed;
+    }
+  }
+  if (request.json && !Print(Dump({{"campaigns", std::move(campaigns)}}))) return kExitFailed;
+  return good ? kExitDone : kExitFailed;
+}
+
+}  // namespace postrider::tools

@@ -1,0 +1,291 @@
+// Turns the command line into a request and runs it: every subcommand's options, help and examples.
+
+#include <csignal>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include "config/load.h"
+#include "engine/engine.h"
+#include "engine/observe/build_info.h"
+#include "tools/command.h"
+#include "tools/exit_code.h"
+#include "tools/terminal.h"
+
+namespace postrider::tools {
+namespace {
+
+// What was chosen; run after the whole line is parsed.
+using Chosen = std::function<int()>;
+
+constexpr const char* kFooter = R"(
+Examples:
+  postrider config --explain > postrider.toml     every option with its default; then edit
+  postrider check --config postrider.toml         says everything that is wrong with it
+  postrider run --config postrider.toml           the daemon
+  postrider submit 2026-11-24-offer               a campaign into its spool
+  postrider status --watch                        progress, rate and time left
+
+Each command has its own --help with examples.
+Exit codes: 0 done; 1 failed; 2 wrong command line or configuration; 3 the daemon does not answer.)";
+
+void AddDaemonOptions(CLI::App& command, AdminPlace& place) {
+  command
+      .add_option("--admin", place.address,
+                  "where the daemon's admin HTTP listens (default: as the configuration says)")
+      ->type_name("ADDRESS:PORT");
+  command
+      .add_option("--config", place.config, fmt::format("the configuration that says so (default: {})", kDefaultConfig))
+      ->type_name("FILE");
+}
+
+void AddConfigOption(CLI::App& command, std::filesystem::path& config) {
+  command.add_option("--config", config, fmt::format("the configuration (default: {})", kDefaultConfig))
+      ->type_name("FILE");
+}
+
+template <typename Request>
+std::shared_ptr<Request> AddRequest(CLI::App& command, Chosen& chosen, int (*run)(const Request&)) {
+  auto request = std::make_shared<Request>();
+  command.callback([request, run, &chosen] { chosen = [request, run] { return run(*request); }; });
+  return request;
+}
+
+void AddRun(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("run", "the daemon: takes campaigns from the spool and delivers them");
+  command.footer(R"(
+Examples:
+  postrider run --config /etc/postrider/postrider.toml
+
+SIGTERM stops in order (what is being sent is finished first, at most timeouts.shutdown), SIGHUP reads the
+configuration again without dropping a connection; a bad one changes nothing and says why.)");
+  auto config = std::make_shared<std::filesystem::path>(kDefaultConfig);
+  AddConfigOption(command, *config);
+  command.callback([config, &chosen] { chosen = [config] { return engine::RunDaemon(*config); }; });
+}
+
+void AddSubmit(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("submit", "check a campaign and put it into the spool");
+  command.footer(R"(
+A PATH is a campaign's directory (campaign.toml, message.eml, recipients.jsonl or .csv) or a single .eml file.
+It is copied; the daemon takes it from the spool as soon as it runs. Submitting the same again does no harm:
+the same name with the same content is "already accepted", with other content it is refused.
+
+Examples:
+  postrider submit 2026-11-24-offer
+  postrider submit --config postrider.toml offer-a offer-b welcome.eml)");
+  const auto request = AddRequest(command, chosen, RunSubmit);
+  AddConfigOption(command, request->config);
+  command.add_option("PATH", request->paths, "campaign directories or .eml files")->required();
+}
+
+void AddCheck(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("check", "say everything that is wrong with a configuration or campaign");
+  command.footer(R"(
+Without a PATH the configuration alone is checked. Nothing is sent or changed.
+
+Examples:
+  postrider check --config postrider.toml
+  postrider check 2026-11-24-offer                every row, against template and rules
+  postrider check --json 2026-11-24-offer)");
+  const auto request = AddRequest(command, chosen, RunCheck);
+  AddConfigOption(command, request->config);
+  command.add_option("PATH", request->paths, "campaign directories or .eml files");
+  command.add_flag("--json", request->json, "one JSON object");
+}
+
+void AddRender(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("render", "print the exact message of one recipient of a campaign");
+  command.footer(R"(
+A row is named by its line in the list, from 1; in a CSV line 1 is the header.
+
+Examples:
+  postrider render 2026-11-24-offer --row 1
+  postrider render 2026-11-24-offer --row 4711 > message.eml)");
+  const auto request = AddRequest(command, chosen, RunRender);
+  AddConfigOption(command, request->config);
+  command.add_option("DIRECTORY", request->directory, "the campaign's directory")->required();
+  command.add_option("--row", request->row, "the recipient on this line of the list")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+}
+
+void AddStatus(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("status", "how the daemon and its campaigns are doing");
+  command.footer(R"(
+Examples:
+  postrider status
+  postrider status 2026-11-24-offer --watch       until it is over
+  postrider status --json | jq .totals)");
+  const auto request = AddRequest(command, chosen, RunStatus);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("CAMPAIGN", request->campaign, "only this one, in full");
+  command.add_flag("--watch", request->watch, "again and again: in place on a terminal, else a line per campaign");
+  command.add_flag("--json", request->json, "the daemon's answer as it is");
+  command.add_flag("--all", request->all, "campaigns that ended long ago too");
+  command
+      .add_option_function<double>(
+          "--interval",
+          [request](double seconds) {
+            request->interval = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000));
+          },
+          "between two looks of --watch (default: 1)")
+      ->type_name("SECONDS")
+      ->check(CLI::Range(0.1, 3600.0));
+}
+
+void AddQueue(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("queue", "what waits where, how fast it goes, and which limit binds");
+  command.footer(R"(
+Examples:
+  postrider queue
+  postrider queue --domains 100
+  postrider queue --json | jq '.sites[] | select(.mode == "backing off")')");
+  const auto request = AddRequest(command, chosen, RunQueue);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("--domains", request->domains, "how many of the domains with the most waiting")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command.add_flag("--json", request->json, "the daemon's answer as it is");
+}
+
+void AddFind(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("find", "an address: what waits for it, and what the delivery log says");
+  command.footer(R"(
+The daemon reads its whole log for this, compressed files too: about a second per GB.
+
+Examples:
+  postrider find ana@example.org
+  postrider find ana@example.org --events 5 --json)");
+  const auto request = AddRequest(command, chosen, RunFind);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("ADDRESS", request->address, "the recipient")->required();
+  command.add_option("--events", request->events, "at most so many of the newest")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
+  command.add_flag("--json", request->json, "the daemon's answer as it is");
+}
+
+void AddChange(CLI::App& app, Chosen& chosen, const std::string& action, const std::string& help, const char* examples,
+               bool wide) {
+  CLI::App& command = *app.add_subcommand(action, help);
+  command.footer(examples);
+  const auto request = AddRequest(command, chosen, RunChange);
+  request->action = action;
+  AddDaemonOptions(command, request->daemon);
+  CLI::Option* campaign = command.add_option("CAMPAIGN", request->campaign, "its name, as `postrider status` shows it");
+  if (!wide) {
+    campaign->required();
+    return;
+  }
+  CLI::Option_group& target = *command.add_option_group("Target", "exactly one");
+  target.add_option(campaign);
+  target.add_flag("--all", request->all, "everything");
+  target.add_option("--site", request->site, "one site, as `postrider queue` names it")->type_name("SITE");
+  target.add_option("--source", request->source, "one source of the configuration")->type_name("SOURCE");
+  target.require_option(1);
+}
+
+void AddChanges(CLI::App& app, Chosen& chosen) {
+  AddChange(app, chosen, "pause", "hold a campaign, a site, a source, or everything", R"(
+What is being sent is finished; nothing new begins until `postrider resume`. A paused campaign's expiry stands still.
+
+Examples:
+  postrider pause 2026-11-24-offer
+  postrider pause --site mx.example.org
+  postrider pause --source a
+  postrider pause --all)",
+            true);
+  AddChange(app, chosen, "resume", "let go on what is paused, or release a campaign that is held", R"(
+Examples:
+  postrider resume 2026-11-24-offer
+  postrider resume --all)",
+            true);
+  AddChange(app, chosen, "cancel", "end a campaign: what was not sent yet never will be", R"(
+Each recipient that is left gets its final event "cancelled".
+
+Examples:
+  postrider cancel 2026-11-24-offer)",
+            false);
+}
+
+void AddExport(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("export", "the recipients of a campaign that have no final event yet");
+  command.footer(R"(
+Writes a recipients.jsonl, ready for a campaign on another host. Pause or cancel the campaign first, or what is
+delivered meanwhile is in it too.
+
+Examples:
+  postrider pause 2026-11-24-offer
+  postrider export --remaining 2026-11-24-offer > recipients.jsonl)");
+  const auto request = AddRequest(command, chosen, RunExport);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("--remaining", request->campaign, "of this campaign")->type_name("CAMPAIGN")->required();
+}
+
+int ExplainConfig() { return Print(ExplainOptions()) ? kExitDone : kExitFailed; }
+
+void AddConfig(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("config", "every option of the configuration, explained");
+  command.footer(R"(
+Examples:
+  postrider config --explain > postrider.toml)");
+  // Asked for by name, so that `config` alone can mean more one day.
+  const auto explain = std::make_shared<bool>(false);
+  command.add_flag("--explain", *explain, "print a complete, commented configuration with every option at its default")
+      ->required();
+  command.callback([explain, &chosen] { chosen = ExplainConfig; });
+}
+
+void AddReload(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("reload", "let the daemon read its configuration again");
+  command.footer(R"(
+No connection is dropped. A bad configuration changes nothing; what is wrong with it is printed (exit code 2).
+
+Examples:
+  postrider reload)");
+  const auto request = AddRequest(command, chosen, RunReload);
+  AddDaemonOptions(command, *request);
+}
+
+}  // namespace
+
+int RunCommandLine(int argc, const char* const* argv) {
+  // A reader of our output that goes away is a failed write, not our death.
+  std::signal(SIGPIPE, SIG_IGN);
+  CLI::App app("Postrider sends bulk mail, as fast as each receiver allows and no faster.", "postrider");
+  app.set_version_flag("--version", fmt::format("postrider {}", observe::kVersion));
+  app.footer(kFooter);
+  app.require_subcommand(1);
+  app.set_help_all_flag("--help-all", "the help of all commands");
+
+  Chosen chosen;
+  int exit_code = kExitDone;
+  AddRun(app, chosen);
+  AddSubmit(app, chosen);
+  AddCheck(app, chosen);
+  AddRender(app, chosen);
+  AddStatus(app, chosen);
+  AddQueue(app, chosen);
+  AddFind(app, chosen);
+  AddChanges(app, chosen);
+  AddExport(app, chosen);
+  AddConfig(app, chosen);
+  AddReload(app, chosen);
+  AddSinkCommand(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? kExitDone : kExitUsage;
+  }
+  return chosen ? chosen() : exit_code;
+}
+
+}  // namespace postrider::tools

@@ -1,0 +1,238 @@
+#include "tools/status_text.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "engine/observe/rfc3339.h"
+#include "tools/table.h"
+#include "tools/text.h"
+
+namespace postrider::tools {
+namespace {
+
+using Align = Table::Align;
+constexpr std::size_t kBarColumns = 22;
+
+double ShareDone(const TotalsView& totals) {
+  return totals.accepted == 0 ? 0 : static_cast<double>(totals.ended()) / static_cast<double>(totals.accepted);
+}
+
+// Rounded down: 100 % means all.
+std::string Percent(const TotalsView& totals) { return fmt::format("{} %", static_cast<int>(ShareDone(totals) * 100)); }
+
+std::uint64_t EndedOtherwise(const TotalsView& totals) {
+  return totals.expired + totals.suppressed + totals.cancelled + totals.unknown;
+}
+
+std::string Rate(const std::optional<double>& rate) { return rate ? FormatRate(*rate) + "/s" : ""; }
+
+std::string Left(const CampaignView& campaign, const std::optional<double>& rate) {
+  if (IsOver(campaign) || campaign.state != "running" || !rate) return "";
+  const std::optional<std::chrono::seconds> left = TimeLeft(campaign.totals.queued, *rate);
+  return left ? FormatSpan(*left) : "";
+}
+
+// "in 5 min", "now"; "" for no time at all.
+std::string Until(const std::optional<Wall>& time, Wall now) {
+  if (!time) return "";
+  if (*time <= now) return "now";
+  return "in " + FormatSpan(std::chrono::ceil<std::chrono::seconds>(*time - now));
+}
+
+std::string Ago(const std::optional<Wall>& time, Wall now) {
+  return time ? FormatSpan(std::chrono::floor<std::chrono::seconds>(now - *time)) : "";
+}
+
+std::string Connections(const StatusView& status) {
+  return fmt::format("{} connections ({} busy, {} idle, {} opening)",
+                     FormatCount(status.connections_busy + status.connections_idle + status.connections_opening),
+                     FormatCount(status.connections_busy), FormatCount(status.connections_idle),
+                     FormatCount(status.connections_opening));
+}
+
+std::string Outcomes(const TotalsView& totals) {
+  std::string text = fmt::format("{} accepted, {} delivered, {} bounced", FormatCount(totals.accepted),
+                                 FormatCount(totals.delivered), FormatCount(totals.bounced));
+  const auto add = [&](std::uint64_t count, std::string_view what) {
+    if (count > 0) fmt::format_to(std::back_inserter(text), ", {} {}", FormatCount(count), what);
+  };
+  add(totals.expired, "expired");
+  add(totals.suppressed, "suppressed");
+  add(totals.cancelled, "cancelled");
+  add(totals.unknown, "unknown");
+  return text + fmt::format(", {} queued", FormatCount(totals.queued));
+}
+
+Tone ToneOf(std::string_view event) {
+  if (event == "delivered") return Tone::kGood;
+  if (event == "bounced" || event == "expired") return Tone::kBad;
+  return Tone::kWarning;
+}
+
+}  // namespace
+
+bool IsOver(const CampaignView& campaign) {
+  return campaign.ended_at.has_value() || campaign.state == "done" || campaign.state == "failed" ||
+         (campaign.state == "cancelled" && campaign.totals.queued == 0);
+}
+
+void CampaignRates::Observe(std::chrono::steady_clock::time_point at, std::span<const CampaignView> campaigns) {
+  for (const CampaignView& campaign : campaigns) meters_[campaign.name].Observe(at, campaign.totals.ended());
+}
+
+std::optional<double> CampaignRates::Of(const CampaignView& campaign, Wall now) const {
+  const auto meter = meters_.find(campaign.name);
+  if (meter != meters_.end() && !IsOver(campaign)) {
+    if (const std::optional<double> rate = meter->second.PerSecond()) return rate;
+  }
+  if (!campaign.released_at || campaign.totals.ended() == 0) return std::nullopt;
+  const std::chrono::duration<double> span = campaign.ended_at.value_or(now) - *campaign.released_at;
+  if (span.count() <= 0) return std::nullopt;
+  return static_cast<double>(campaign.totals.ended()) / span.count();
+}
+
+std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
+  const auto uptime = std::chrono::seconds(static_cast<std::int64_t>(status.uptime_seconds));
+  std::string out =
+      fmt::format("postrider {}{}, up {}: {}\n", Printable(status.version),
+                  status.host_name.empty() ? "" : " on " + Printable(status.host_name), FormatSpan(uptime),
+                  status.trouble.empty() ? terminal.Paint(Tone::kGood, "healthy")
+                                         : terminal.Paint(Tone::kBad, Printable(status.trouble)));
+  out += fmt::format("{}/s, {}, {} in flight, {}\n", FormatRate(status.messages_per_second), Connections(status),
+                     FormatCount(status.in_flight), FormatBytes(status.resident_bytes));
+  out += Outcomes(status.totals) + "\n";
+  const auto warn = [&](Tone tone, const std::string& line) { out += terminal.Paint(tone, Printable(line)) + "\n"; };
+  if (status.sending_stopped) warn(Tone::kBad, "sending is stopped: " + status.stop_reason);
+  if (status.intake_stopped) warn(Tone::kBad, "intake is stopped: too little free disk");
+  if (!status.last_reload_good)
+    warn(Tone::kWarning, "the last reload was refused; the configuration before it is in force");
+  for (const std::string& pause : status.pauses) warn(Tone::kWarning, "paused: " + pause);
+  if (status.lateness_seconds >= 10) {
+    warn(Tone::kWarning,
+         fmt::format("late: a job is due for {} and no limit holds it",
+                     FormatSpan(std::chrono::seconds(static_cast<std::int64_t>(status.lateness_seconds)))));
+  }
+  if (status.intake_difference != 0 || status.queue_difference != 0) {
+    warn(Tone::kBad,
+         fmt::format("THE BOOKS DO NOT BALANCE: {} rows at intake, {} recipients in the queue; please report it",
+                     status.intake_difference, status.queue_difference));
+  }
+  return out;
+}
+
+std::string RenderCampaigns(std::span<const CampaignView> campaigns, Wall now, const CampaignRates& rates,
+                            const Terminal& terminal) {
+  if (campaigns.empty()) return "no campaigns; `postrider submit DIRECTORY` brings one\n";
+  Table table({{"campaign", Align::kLeft, 32},
+               {"state", Align::kLeft, 10},
+               {"progress", Align::kLeft, kBarColumns},
+               {"", Align::kRight, 6},
+               {"accepted", Align::kRight, 16},
+               {"delivered", Align::kRight, 16},
+               {"bounced", Align::kRight, 16},
+               {"other", Align::kRight, 16},
+               {"queued", Align::kRight, 16},
+               {"rate", Align::kRight, 12},
+               {"left", Align::kRight, 14}});
+  for (const CampaignView& campaign : campaigns) {
+    const TotalsView& totals = campaign.totals;
+    const std::optional<double> rate = rates.Of(campaign, now);
+    table.AddRow({campaign.name, campaign.state, ProgressBar(ShareDone(totals), kBarColumns), Percent(totals),
+                  FormatCount(totals.accepted), FormatCount(totals.delivered), FormatCount(totals.bounced),
+                  FormatCount(EndedOtherwise(totals)), FormatCount(totals.queued), Rate(rate), Left(campaign, rate)});
+  }
+  return table.Render(terminal);
+}
+
+std::string RenderCampaign(const CampaignView& campaign, Wall now, const CampaignRates& rates,
+                           const Terminal& terminal) {
+  const TotalsView& totals = campaign.totals;
+  const std::optional<double> rate = rates.Of(campaign, now);
+  const std::string left = Left(campaign, rate);
+  std::string out = fmt::format("{}  {}  {}\n", terminal.Paint(Tone::kStrong, Printable(campaign.name)),
+                                Printable(campaign.state), Printable(campaign.mail_class));
+  out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
+                     left.empty() ? "" : ", " + left + " left");
+  out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",
+                     FormatCount(totals.rows), FormatCount(totals.accepted), FormatCount(totals.rejected),
+                     FormatCount(totals.duplicate), FormatCount(totals.suppressed_at_intake));
+  out += "recipients " + Outcomes(totals) + "\n";
+  out += fmt::format("deferred   {} attempts\n", FormatCount(totals.deferrals));
+  const auto moment = [&](std::string_view what, const std::optional<Wall>& time) {
+    if (time) fmt::format_to(std::back_inserter(out), "{:<10} {}\n", what, observe::FormatRfc3339(*time));
+  };
+  moment("released", campaign.released_at);
+  moment("expires", campaign.expires_at);
+  moment("ended", campaign.ended_at);
+  return out;
+}
+
+std::string RenderProgressLine(const CampaignView& campaign, Wall now, const CampaignRates& rates) {
+  const std::optional<double> rate = rates.Of(campaign, now);
+  const std::string left = Left(campaign, rate);
+  std::string line = fmt::format("{} {} {} {} {} of {}", observe::FormatRfc3339(now), Printable(campaign.name),
+                                 Printable(campaign.state), Percent(campaign.totals),
+                                 FormatCount(campaign.totals.ended()), FormatCount(campaign.totals.accepted));
+  if (rate) line += " " + Rate(rate);
+  if (!left.empty()) line += " " + left + " left";
+  return line + "\n";
+}
+
+std::string RenderQueue(const QueueView& queue, Wall now, const Terminal& terminal) {
+  if (queue.sites.empty() && queue.domains.empty()) return "the queue is empty\n";
+  Table sites({{"site", Align::kLeft, 36},
+               {"provider", Align::kLeft, 12},
+               {"source", Align::kLeft, 12},
+               {"mode", Align::kLeft, 12},
+               {"domains", Align::kRight},
+               {"ready", Align::kRight},
+               {"conns", Align::kRight},
+               {"rate", Align::kRight},
+               {"bound by", Align::kLeft, 18},
+               {"next", Align::kRight, 14},
+               {"last reply", Align::kLeft, 80}});
+  for (const SiteView& site : queue.sites) {
+    sites.AddRow({site.site, site.provider, site.source, site.mode, FormatCount(site.domains), FormatCount(site.ready),
+                  FormatCount(site.connections), FormatRate(site.messages_per_second) + "/s", site.binding_limit,
+                  Until(site.blocked_until, now), site.last_reply});
+  }
+  Table domains({{"domain", Align::kLeft, 48},
+                 {"waiting", Align::kRight},
+                 {"deferred", Align::kRight},
+                 {"oldest", Align::kRight},
+                 {"next due", Align::kRight}});
+  for (const DomainView& domain : queue.domains) {
+    domains.AddRow({domain.domain, FormatCount(domain.waiting), FormatCount(domain.deferred), Ago(domain.oldest, now),
+                    Until(domain.next_due, now)});
+  }
+  std::string out;
+  if (!queue.sites.empty()) out = sites.Render(terminal);
+  if (!queue.domains.empty()) out += (out.empty() ? "" : "\n") + domains.Render(terminal);
+  return out;
+}
+
+std::string RenderFound(const FoundView& found, Wall now, const Terminal& terminal) {
+  std::string out;
+  for (const FoundJobView& job : found.jobs) {
+    out += fmt::format("queued     {} row {}{}, {} attempts{}{}\n", Printable(job.campaign), job.row,
+                       job.row_id.empty() ? "" : " (" + Printable(job.row_id) + ")", job.attempts,
+                       job.next_due ? ", due " + Until(job.next_due, now) : "",
+                       job.last_reply.empty() ? "" : ", last: " + Printable(job.last_reply));
+  }
+  for (const FoundEventView& event : found.events) {
+    out += fmt::format("{} {} {}", Printable(event.time),
+                       terminal.Paint(ToneOf(event.event), fmt::format("{:<10}", Printable(event.event))),
+                       Printable(event.campaign));
+    if (event.attempt > 0) fmt::format_to(std::back_inserter(out), " attempt {}", event.attempt);
+    if (!event.mx_host.empty()) out += " at " + Printable(event.mx_host);
+    if (event.code > 0) fmt::format_to(std::back_inserter(out), ": {}", event.code);
+    if (!event.reply.empty()) out += (event.code > 0 ? " " : ": ") + Printable(event.reply);
+    out += event.final ? "\n" : " (goes on)\n";
+  }
+  if (out.empty()) out = fmt::format("nothing is known of {}\n", Printable(found.address));
+  return out;
+}
+
+}  // namespace postrider::tools

@@ -1,0 +1,147 @@
+#include "tools/status_view.h"
+
+#include <nlohmann/json.hpp>
+
+#include "engine/observe/rfc3339.h"
+
+namespace postrider::tools {
+namespace {
+
+using nlohmann::json;
+
+// These throw nlohmann's exception where a thing is missing or of another type; Parsed catches it.
+std::uint64_t Count(const json& object, const char* key) { return object.at(key).get<std::uint64_t>(); }
+double Number(const json& object, const char* key) { return object.at(key).get<double>(); }
+std::string Text(const json& object, const char* key) { return object.value(key, std::string()); }
+
+std::optional<Wall> Time(const json& object, const char* key) {
+  return observe::ParseRfc3339(object.value(key, std::string()));
+}
+
+TotalsView Totals(const json& object) {
+  return {.rows = Count(object, "rows"),
+          .accepted = Count(object, "accepted"),
+          .rejected = Count(object, "rejected"),
+          .duplicate = Count(object, "duplicate"),
+          .suppressed_at_intake = Count(object, "suppressed_at_intake"),
+          .delivered = Count(object, "delivered"),
+          .bounced = Count(object, "bounced"),
+          .expired = Count(object, "expired"),
+          .suppressed = Count(object, "suppressed"),
+          .cancelled = Count(object, "cancelled"),
+          .unknown = Count(object, "unknown"),
+          .deferrals = Count(object, "deferrals"),
+          .queued = Count(object, "queued")};
+}
+
+CampaignView Campaign(const json& object) {
+  return {.name = object.at("name").get<std::string>(),
+          .state = object.at("state").get<std::string>(),
+          .mail_class = Text(object, "class"),
+          .totals = Totals(object.at("totals")),
+          .released_at = Time(object, "released_at"),
+          .expires_at = Time(object, "expires_at"),
+          .ended_at = Time(object, "ended_at")};
+}
+
+std::string Pause(const json& object) {
+  if (object.contains("site")) return "site " + Text(object, "site");
+  if (object.contains("source")) return "source " + Text(object, "source");
+  return "all";
+}
+
+StatusView Status(const json& object) {
+  StatusView view;
+  view.version = Text(object, "version");
+  view.host_name = Text(object, "host_name");
+  view.time = Time(object, "time").value_or(Wall());
+  view.uptime_seconds = Number(object, "uptime_seconds");
+  view.trouble = Text(object, "trouble");
+  view.sending_stopped = object.value("sending_stopped", false);
+  view.stop_reason = Text(object, "stop_reason");
+  view.intake_stopped = object.value("intake_stopped", false);
+  view.totals = Totals(object.at("totals"));
+  view.intake_difference = object.at("conservation").at("intake_difference").get<std::int64_t>();
+  view.queue_difference = object.at("conservation").at("queue_difference").get<std::int64_t>();
+  view.messages_per_second = Number(object, "messages_per_second");
+  view.lateness_seconds = Number(object, "lateness_seconds");
+  view.in_flight = Count(object, "in_flight");
+  const json& connections = object.at("connections");
+  view.connections_opening = Count(connections, "opening");
+  view.connections_busy = Count(connections, "busy");
+  view.connections_idle = Count(connections, "idle");
+  view.resident_bytes = Count(object.at("process"), "resident_bytes");
+  view.last_reload_good = object.at("last_reload").value("good", true);
+  for (const json& pause : object.at("pauses")) view.pauses.push_back(Pause(pause));
+  for (const json& campaign : object.at("campaigns")) view.campaigns.push_back(Campaign(campaign));
+  return view;
+}
+
+QueueView Queue(const json& object) {
+  QueueView view;
+  for (const json& site : object.at("sites")) {
+    view.sites.push_back({.site = Text(site, "site"),
+                          .provider = Text(site, "provider"),
+                          .source = Text(site, "source"),
+                          .mode = Text(site, "mode"),
+                          .domains = Count(site, "domains"),
+                          .ready = Count(site, "ready"),
+                          .connections = Count(site, "connections"),
+                          .messages_per_second = Number(site, "messages_per_second"),
+                          .binding_limit = Text(site, "binding_limit"),
+                          .blocked_until = Time(site, "blocked_until"),
+                          .last_reply = Text(site, "last_reply")});
+  }
+  for (const json& domain : object.at("domains")) {
+    view.domains.push_back({.domain = Text(domain, "domain"),
+                            .waiting = Count(domain, "waiting"),
+                            .deferred = Count(domain, "deferred"),
+                            .oldest = Time(domain, "oldest"),
+                            .next_due = Time(domain, "next_due")});
+  }
+  return view;
+}
+
+FoundView Found(const json& object) {
+  FoundView view;
+  view.address = Text(object, "address");
+  for (const json& job : object.at("jobs")) {
+    view.jobs.push_back({.campaign = Text(job, "campaign"),
+                         .row = Count(job, "row"),
+                         .row_id = Text(job, "row_id"),
+                         .attempts = Count(job, "attempts"),
+                         .next_due = Time(job, "next_due"),
+                         .last_reply = Text(job, "last_reply")});
+  }
+  for (const json& event : object.at("events")) {
+    view.events.push_back({.time = Text(event, "time"),
+                           .event = Text(event, "event"),
+                           .campaign = Text(event, "campaign"),
+                           .mx_host = Text(event, "mx_host"),
+                           .attempt = event.value("attempt", std::uint64_t{0}),
+                           .code = event.value("code", std::uint64_t{0}),
+                           .reply = Text(event, "reply"),
+                           .final = event.value("final", false)});
+  }
+  return view;
+}
+
+template <typename Read>
+auto Parsed(std::string_view text, Read read) -> Result<decltype(read(json()))> {
+  try {
+    return read(json::parse(text));
+  } catch (const json::exception& problem) {
+    return Fail(ErrorCode::kUnsupported,
+                std::string("the daemon's answer makes no sense; are it and this program of the same version? (") +
+                    problem.what() + ")");
+  }
+}
+
+}  // namespace
+
+Result<StatusView> ParseStatus(std::string_view text) { return Parsed(text, Status); }
+Result<CampaignView> ParseCampaign(std::string_view text) { return Parsed(text, Campaign); }
+Result<QueueView> ParseQueue(std::string_view text) { return Parsed(text, Queue); }
+Result<FoundView> ParseFound(std::string_view text) { return Parsed(text, Found); }
+
+}  // namespace postrider::tools
