@@ -35,6 +35,7 @@ Admission::Admission(Parts& parts) : parts_(parts), unsynced_max_(UnsyncedMax(*p
 
 Admission::~Admission() {
   while (Connection* connection = connections_.PopFront()) std::unique_ptr<Connection>(connection).reset();
+  while (Connection* connection = finished_.PopFront()) std::unique_ptr<Connection>(connection).reset();
 }
 
 std::size_t Admission::Unsettled() const { return in_flight_ + parts_.writer.unsynced(); }

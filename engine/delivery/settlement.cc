@@ -24,7 +24,8 @@ constexpr std::uint32_t kReturnsMax = 5;
 double Seconds(Wall from, Wall to) { return std::max(0.0, std::chrono::duration<double>(to - from).count()); }
 
 std::string_view SaidBy(const smtp::MessageResult& result) {
-  return result.reply.text.empty() ? "the connection ended before the message was sent" : result.reply.text;
+  if (!result.reply.text.empty()) return result.reply.text;
+  return "the connection ended before the message was sent";
 }
 
 }  // namespace
