@@ -51,7 +51,9 @@ Result<void> CoreUnit::Start(delivery::CoreSettings settings, OptionsPtr options
     // A processor we may not use costs locality, not correctness.
     (void)pthread_setaffinity_np(thread_.native_handle(), sizeof(one), &one);
   }
-  return started.get();
+  Result<void> result = started.get();
+  if (!result) Join();  // it has said why and ends
+  return result;
 }
 
 void CoreUnit::Run(delivery::CoreSettings settings, delivery::CorePorts ports, OptionsPtr options,

@@ -25,7 +25,7 @@ struct CoreUnit {
   // store and reader are the wakers of those threads, collector of whoever waits for snapshots.
   CoreUnit(std::unique_ptr<io::Loop> own_loop, io::Waker& store, io::Waker& reader, io::Waker& collector);
 
-  // Starts the thread; returns once its TLS and resolver stand, or their failure.
+  // Starts the thread; returns once its TLS and resolver stand, or their failure, and then no thread is left.
   Result<void> Start(delivery::CoreSettings settings, OptionsPtr options,
                      std::vector<io::Mailbox<delivery::PeerMessage>*> to,
                      std::vector<io::Mailbox<delivery::PeerMessage>*> from, int processor);

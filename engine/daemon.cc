@@ -141,7 +141,8 @@ Result<void> Daemon::Open() {
 
 void Daemon::StartThreads() {
   store_thread_ = std::thread([this] {
-    while (!stop_store_.load()) store_loop_->RunOnce(kThreadTurn);
+    store_loop_->RunUntil(stop_store_, kThreadTurn);
+    store_finished_ = true;
   });
   pthread_setname_np(store_thread_.native_handle(), "store");
   reader_thread_ = std::thread([this] {
@@ -427,7 +428,11 @@ bool Daemon::Stop() {
   stop_intake_ = true;
   bool whole = wait_for([&] { return intake_finished_.load(); });
   whole = StopCores(conversations, wait_for) && whole;
-  whole = whole && wait_for([&] { return store_loop_->Idle(); });
+  // From here on nobody asks the store for anything new; what the operator asked before is still answered.
+  door_.Close();
+  stop_store_ = true;
+  store_waker_.Wake();
+  whole = wait_for([&] { return store_finished_.load(); }) && whole;
   if (!whole) {
     const std::string trouble = store_loop_->Trouble();
     observe::LogError("the last outcomes could not be made durable" + (trouble.empty() ? "" : ": " + trouble) +
@@ -438,9 +443,6 @@ bool Daemon::Stop() {
   stop_reader_ = true;
   reader_waker_.Wake();
   reader_thread_.join();
-  door_.Close();
-  stop_store_ = true;
-  store_waker_.Wake();
   store_thread_.join();
   admin_.reset();
   return true;

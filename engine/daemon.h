@@ -96,6 +96,7 @@ class Daemon : public observe::Control {
   std::atomic<bool> intake_finished_{false};
   std::atomic<bool> stop_reader_{false};
   std::atomic<bool> stop_store_{false};
+  std::atomic<bool> store_finished_{false};
   std::thread intake_thread_;
   std::thread reader_thread_;
   std::thread store_thread_;

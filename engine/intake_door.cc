@@ -38,8 +38,12 @@ Result<void> IntakeDoor::Append(const queue::EnqueueBatch& batch) {
 Result<void> IntakeDoor::Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) {
   const queue::CampaignPtr known = store_.FindCampaign(campaign);
   if (!known) return Fail(ErrorCode::kNotFound, "campaign " + std::to_string(campaign) + " is not in the queue");
+  std::chrono::seconds expiry{};
+  {
+    const std::lock_guard lock(mutex_);
+    expiry = options_->RetryFor(known->spec.mail_class).expiry;
+  }
   return door_.Run([&](StoreTurn& turn) -> Result<void> {
-    const std::chrono::seconds expiry = options_->RetryFor(known->spec.mail_class).expiry;
     // To find all rows of a failed campaign the store commits what is staged: the log goes first, here too.
     if (state == queue::CampaignState::kFailed) {
       if (auto synced = turn.log.Sync(); !synced) return synced;

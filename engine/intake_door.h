@@ -1,6 +1,8 @@
 #pragma once
 // Intake's way into the queue: every call is staged by the store thread with the next batch and returns when that batch
-// is synced. Used by the intake thread alone.
+// is synced. Used by the intake thread alone, but for SetOptions.
+
+#include <mutex>
 
 #include "config/options.h"
 #include "engine/store_call.h"
@@ -13,7 +15,11 @@ class IntakeDoor : public queue::CampaignWriter {
   IntakeDoor(StoreDoor& door, queue::JobStore& store, OptionsPtr options)
       : door_(door), store_(store), options_(std::move(options)) {}
 
-  void SetOptions(OptionsPtr options) { options_ = std::move(options); }
+  // Any thread: a reload comes while intake works.
+  void SetOptions(OptionsPtr options) {
+    const std::lock_guard lock(mutex_);
+    options_ = std::move(options);
+  }
 
   queue::CampaignPtr Find(std::string_view name) override { return store_.FindCampaign(name); }
   Result<queue::CampaignId> Begin(const queue::CampaignSpec& spec, std::string_view message) override;
@@ -23,7 +29,8 @@ class IntakeDoor : public queue::CampaignWriter {
  private:
   StoreDoor& door_;
   queue::JobStore& store_;
-  OptionsPtr options_;
+  std::mutex mutex_;
+  OptionsPtr options_;  // guarded by mutex_
 };
 
 // The delivery log's line about a campaign: what happened to it, with a sentence.

@@ -66,6 +66,10 @@ bool StoreLoop::RunOnce(std::chrono::nanoseconds max_wait) {
   return committed;
 }
 
+void StoreLoop::RunUntil(const std::atomic<bool>& stop, std::chrono::nanoseconds turn) {
+  while (!stop.load() || !Idle()) RunOnce(turn);
+}
+
 bool StoreLoop::Idle() {
   if (staged_ != 0 || door_.box().Peek() != nullptr) return false;
   return std::ranges::all_of(cores_, [](CoreEnd& core) { return core.requests.Peek() == nullptr; }) &&
@@ -147,6 +151,7 @@ bool StoreLoop::Commit() {
   const Wall now = clock_.Read().wall;
   for (const queue::CampaignPtr& campaign : store_.TakeFinished()) {
     AppendCampaignDone(*campaign, now, log_);
+    ++staged_;  // the line wants its sync, though nobody waits for it
     changed_ids_.push_back(campaign->id);
   }
   for (const queue::CampaignId id : changed_ids_) {

@@ -3,6 +3,7 @@
 // fdatasync of the log, the batch with a synced WAL, then the answers. If the log or the queue cannot be written, what
 // is staged stays staged, nothing is answered (so that admission stops by itself) and the turn is tried again.
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -40,8 +41,11 @@ class StoreLoop {
 
   // One turn; waits at most max_wait for work. True: something was committed.
   bool RunOnce(std::chrono::nanoseconds max_wait);
-  // Nothing is staged and every box is empty.
+  // Nothing is staged and every box is empty. The store thread's to ask: the boxes are read at its end.
   [[nodiscard]] bool Idle();
+  // The thread's whole life: turns until stop is set (and waker woken) and all that came before is durable and
+  // answered. Once stop is set, nothing more may be asked of it; while the disks fail, it goes on trying.
+  void RunUntil(const std::atomic<bool>& stop, std::chrono::nanoseconds turn);
 
   // Any thread. The sentence of the failure that holds the queue up, or empty.
   [[nodiscard]] std::string Trouble() const;

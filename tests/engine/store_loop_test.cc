@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -173,6 +174,43 @@ TEST_F(StoreLoopTest, TellsOfACampaignThatEndsAndLogsIt) {
   EXPECT_EQ(log_.appended.back().reply, "done");
 }
 
+TEST_F(StoreLoopTest, SyncsTheLineOfACampaignThatEndedThoughNothingElseComes) {
+  Fill(1);
+  const queue::TakenJobs taken = TakeAll();
+  ReportDelivered(taken.jobs.at(0));
+  EXPECT_TRUE(loop_->RunOnce(milliseconds(0)));
+  EXPECT_FALSE(loop_->Idle());
+  loop_->RunOnce(milliseconds(0));
+  EXPECT_EQ(log_.appended.size(), 2u);
+  EXPECT_EQ(log_.synced, 2u);
+  EXPECT_TRUE(loop_->Idle());
+}
+
+TEST_F(StoreLoopTest, FinishesWhatCameBeforeItWasStopped) {
+  const queue::CampaignId id = Fill(1);
+  const queue::TakenJobs taken = TakeAll();
+  ReportDelivered(taken.jobs.at(0));
+  const std::atomic<bool> stop{true};
+  loop_->RunUntil(stop, milliseconds(0));
+  ASSERT_NE(committed_.Peek(), nullptr);
+  EXPECT_EQ(store_->FindCampaign(id)->totals.delivered, 1u);
+  EXPECT_EQ(log_.synced, log_.appended.size());
+  EXPECT_TRUE(loop_->Idle());
+}
+
+TEST_F(StoreLoopTest, AnswersACallThatCameBeforeTheDoorWasClosed) {
+  Result<void> result = Fail(ErrorCode::kInvalid, "not run");
+  std::thread caller([&] { result = door_.Run([](StoreTurn&) -> Result<void> { return {}; }); });
+  while (door_.box().Peek() == nullptr) std::this_thread::yield();
+  door_.Close();
+  const std::atomic<bool> stop{true};
+  loop_->RunUntil(stop, milliseconds(0));
+  EXPECT_TRUE(loop_->Idle());
+  while (!loop_->Idle()) loop_->RunOnce(milliseconds(0));  // lest a failure leaves the caller waiting
+  caller.join();
+  EXPECT_TRUE(result.has_value());
+}
+
 TEST_F(StoreLoopTest, AnswersACallAfterItsBatchIsSynced) {
   const auto options = std::make_shared<const Options>(options_);
   IntakeDoor intake(door_, *store_, options);
@@ -187,6 +225,36 @@ TEST_F(StoreLoopTest, AnswersACallAfterItsBatchIsSynced) {
   EXPECT_EQ(store_->FindCampaign("news")->id, *begun);
   ASSERT_EQ(changed_.size(), 1u);
   EXPECT_EQ(changed_[0]->state, queue::CampaignState::kLoading);
+}
+
+TEST_F(StoreLoopTest, TakesTheExpiryOfOptionsThatAreReloadedWhileIntakeWorks) {
+  const auto make = [&](std::chrono::hours expiry) {
+    Options changed = options_;
+    changed.retry_bulk.expiry = expiry;
+    return std::make_shared<const Options>(changed);
+  };
+  IntakeDoor intake(door_, *store_, make(std::chrono::hours(1)));
+  intake.SetOptions(make(std::chrono::hours(2)));
+  std::atomic<bool> done{false};
+  std::thread caller([&] {
+    for (int i = 0; i < 20; ++i) {
+      queue::CampaignSpec spec;
+      spec.name = "news" + std::to_string(i);
+      const auto id = intake.Begin(spec, "Subject: x\r\n\r\nhello\r\n");
+      EXPECT_TRUE(id && intake.Finish(*id, queue::CampaignState::kRunning, "").has_value());
+    }
+    done = true;
+  });
+  std::thread operator_thread([&] {
+    while (!done.load()) intake.SetOptions(make(std::chrono::hours(2)));
+  });
+  loop_->RunUntil(done, milliseconds(1));
+  caller.join();
+  operator_thread.join();
+  const queue::CampaignPtr last = store_->FindCampaign("news19");
+  ASSERT_NE(last, nullptr);
+  ASSERT_TRUE(last->expires_at.has_value());
+  EXPECT_EQ(*last->expires_at, clock_.now.wall + std::chrono::hours(2));
 }
 
 TEST_F(StoreLoopTest, RefusesCallsOnceTheDoorIsClosed) {
