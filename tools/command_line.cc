@@ -264,7 +264,6 @@ int RunCommandLine(int argc, const char* const* argv) {
   app.set_version_flag("--version", fmt::format("postrider {}", observe::kVersion));
   app.footer(kFooter);
   app.require_subcommand(1);
-  app.set_help_all_flag("--help-all", "the help of all commands");
 
   Chosen chosen;
   int exit_code = kExitDone;

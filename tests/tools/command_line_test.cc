@@ -1,0 +1,309 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include "config/load.h"
+#include "engine/observe/admin_server.h"
+#include "engine/observe/build_info.h"
+#include "tests/engine/observe/fake_control.h"
+#include "tests/engine/observe/temporary_directory.h"
+#include "tools/command.h"
+
+namespace postrider::tools {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+struct Outcome {
+  int exit_code = 0;
+  std::string out;
+  std::string err;
+};
+
+Outcome RunProgram(std::vector<std::string> arguments) {
+  std::vector<const char*> argv = {"postrider"};
+  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
+  testing::internal::CaptureStdout();
+  testing::internal::CaptureStderr();
+  Outcome outcome;
+  outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
+  outcome.out = testing::internal::GetCapturedStdout();
+  outcome.err = testing::internal::GetCapturedStderr();
+  return outcome;
+}
+
+void WriteFile(const fs::path& path, std::string_view text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+TEST(CommandLine, ExplainsEachCommandWithExamples) {
+  for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume",
+                                    "cancel", "export", "config", "reload", "sink"}) {
+    const Outcome help = RunProgram({command, "--help"});
+    EXPECT_EQ(help.exit_code, 0) << command;
+    const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
+    EXPECT_THAT(help.out.substr(examples), HasSubstr("\n  postrider " + command)) << command;
+    EXPECT_EQ(help.err, "") << command;
+    EXPECT_THAT(RunProgram({"--help"}).out, HasSubstr("\n  " + command)) << command;
+  }
+}
+
+TEST(CommandLine, SaysItsVersion) {
+  const Outcome version = RunProgram({"--version"});
+  EXPECT_EQ(version.exit_code, 0);
+  EXPECT_EQ(version.out, fmt::format("postrider {}\n", observe::kVersion));
+}
+
+TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
+  const std::vector<std::vector<std::string>> wrong = {
+      {},
+      {"explode"},
+      {"status", "--colour"},
+      {"status", "a", "b"},
+      {"status", "--interval", "0"},
+      {"status", "--interval", "soon"},
+      {"queue", "--domains", "0"},
+      {"queue", "--domains", "many"},
+      {"find"},
+      {"find", "a@example.org", "--events", "-1"},
+      {"pause"},
+      {"pause", "offer", "--all"},
+      {"resume", "--site", "a", "--source", "b"},
+      {"cancel"},
+      {"cancel", "--all"},
+      {"export"},
+      {"export", "offer"},
+      {"submit"},
+      {"render"},
+      {"render", "offer", "--row", "0"},
+      {"config"},
+      {"run", "--config"},
+      {"status", "--admin", "nowhere"},
+      {"status", "--config", "/nonexistent/postrider.toml"},
+  };
+  for (const auto& arguments : wrong) {
+    const Outcome outcome = RunProgram(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << testing::PrintToString(arguments);
+    EXPECT_NE(outcome.err, "") << testing::PrintToString(arguments);
+    EXPECT_EQ(outcome.out, "") << testing::PrintToString(arguments);
+  }
+}
+
+TEST(CommandLine, SaysThatTheDaemonDoesNotAnswerWithExitCodeThree) {
+  // Port 1 of loopback: nothing that is not root could listen there, and nothing does.
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status"},
+                                                    {"queue"},
+                                                    {"find", "a@example.org"},
+                                                    {"pause", "--all"},
+                                                    {"reload"},
+                                                    {"export", "--remaining", "offer"}}) {
+    std::vector<std::string> line = arguments;
+    line.insert(line.end(), {"--admin", "127.0.0.1:1"});
+    const Outcome outcome = RunProgram(line);
+    EXPECT_EQ(outcome.exit_code, 3) << arguments[0];
+    EXPECT_THAT(outcome.err, StartsWith("postrider " + arguments[0] + ": no daemon answers at 127.0.0.1:1"));
+    EXPECT_EQ(outcome.out, "");
+  }
+}
+
+TEST(CommandLine, ExplainsTheConfiguration) {
+  const Outcome explained = RunProgram({"config", "--explain"});
+  EXPECT_EQ(explained.exit_code, 0);
+  EXPECT_EQ(explained.out, ExplainOptions());
+}
+
+class DaemonCommandTest : public testing::Test {
+ protected:
+  DaemonCommandTest() {
+    Options options;
+    options.admin.listen.port = 0;
+    options.log.directory = directory_.path();
+    Result<std::unique_ptr<observe::AdminServer>> server = observe::MakeAdminServer(options, control_, tally_);
+    EXPECT_TRUE(server) << server.error().message;
+    server_ = *std::move(server);
+    queue::CampaignTotals totals;
+    totals.rows = totals.accepted = 10;
+    totals.delivered = 10;
+    control_.AddCampaign("my offer", queue::CampaignState::kDone, totals);
+  }
+  Outcome Ask(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"--admin", fmt::format("127.0.0.1:{}", server_->port())});
+    return RunProgram(std::move(arguments));
+  }
+
+  observe::TemporaryDirectory directory_;
+  observe::FakeControl control_;
+  observe::EventTally tally_{10};
+  std::unique_ptr<observe::AdminServer> server_;
+};
+
+TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
+  const Outcome status = Ask({"status"});
+  EXPECT_EQ(status.exit_code, 0) << status.err;
+  EXPECT_THAT(status.out, HasSubstr("healthy\n"));
+  EXPECT_THAT(status.out, HasSubstr("[####################]"));
+  EXPECT_EQ(status.out.find('\x1b'), std::string::npos) << "no colours into a file";
+  EXPECT_THAT(Ask({"status", "my offer"}).out, StartsWith("my offer  done  bulk\n"));
+  EXPECT_EQ(Ask({"queue"}).out, "the queue is empty\n");
+  EXPECT_EQ(Ask({"find", "ana@EXAMPLE.org"}).out, "nothing is known of ana@example.org\n");
+}
+
+TEST_F(DaemonCommandTest, PassesJsonThrough) {
+  for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status", "--json"},
+                                                    {"status", "my offer", "--json"},
+                                                    {"queue", "--json"},
+                                                    {"find", "ana@example.org", "--json"}}) {
+    const Outcome outcome = Ask(arguments);
+    EXPECT_EQ(outcome.exit_code, 0);
+    EXPECT_TRUE(nlohmann::json::parse(outcome.out, nullptr, false).is_object()) << outcome.out;
+  }
+}
+
+TEST_F(DaemonCommandTest, WatchesACampaignUntilItIsOver) {
+  const Outcome watched = Ask({"status", "my offer", "--watch"});
+  EXPECT_EQ(watched.exit_code, 0);
+  EXPECT_THAT(watched.out, EndsWith(" my offer done 100 % 10 of 10\n"));
+}
+
+TEST_F(DaemonCommandTest, ChangesWhatItIsTold) {
+  EXPECT_EQ(Ask({"pause", "my offer"}).out, "paused my offer\n");
+  EXPECT_EQ(Ask({"resume", "my offer"}).out, "resumed my offer\n");
+  EXPECT_EQ(Ask({"cancel", "my offer"}).out, "cancelled my offer\n");
+  EXPECT_EQ(control_.states.size(), 3u);
+  EXPECT_EQ(Ask({"pause", "--all"}).out, "paused all sending\n");
+  EXPECT_EQ(Ask({"pause", "--site", "mx\"1"}).out, "paused site mx\"1\n");
+  EXPECT_EQ(Ask({"resume", "--source", "a"}).out, "resumed source a\n");
+  EXPECT_THAT(control_.asked, testing::ElementsAre("pause all", "pause site mx\"1", "resume source a"));
+  EXPECT_EQ(Ask({"reload"}).exit_code, 0);
+  EXPECT_EQ(control_.reloads, 1);
+}
+
+TEST_F(DaemonCommandTest, SaysWhatTheDaemonRefused) {
+  const Outcome missing = Ask({"pause", "nothing"});
+  EXPECT_EQ(missing.exit_code, 1);
+  EXPECT_THAT(missing.err, StartsWith("postrider pause: there is no"));
+  control_.failure = Error{ErrorCode::kInvalid, "postrider.toml:3:1: unknown key"};
+  const Outcome reload = Ask({"reload"});
+  EXPECT_EQ(reload.exit_code, 2);
+  EXPECT_EQ(reload.err, "postrider reload: postrider.toml:3:1: unknown key\n");
+}
+
+TEST_F(DaemonCommandTest, ExportsWhatRemains) {
+  control_.remaining = {R"({"to":"a@example.org"})", R"({"to":"b@example.org"})"};
+  const Outcome exported = Ask({"export", "--remaining", "my offer"});
+  EXPECT_EQ(exported.exit_code, 0);
+  EXPECT_EQ(exported.out, "{\"to\":\"a@example.org\"}\n{\"to\":\"b@example.org\"}\n");
+  for (int i = 0; i < 20'000; ++i) control_.remaining.push_back(R"({"to":"c@example.org"})");
+  control_.failure = Error{ErrorCode::kIo, "the queue cannot be read"};
+  const Outcome broken = Ask({"export", "--remaining", "my offer"});
+  EXPECT_EQ(broken.exit_code, 1);
+  EXPECT_THAT(broken.err, HasSubstr("broke off"));
+}
+
+class CampaignCommandTest : public testing::Test {
+ protected:
+  CampaignCommandTest() {
+    WriteFile(config_,
+              fmt::format("host_name = \"mail.sender.example\"\n"
+                          "[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"mail.sender.example\"\n"
+                          "[spool]\ndirectory = \"{0}/spool\"\n[queue]\ndirectory = \"{0}/queue\"\n"
+                          "[log]\ndirectory = \"{0}/log\"\n",
+                          directory_.path().string()));
+    WriteFile(campaign_ / "campaign.toml",
+              "format = 1\nclass = \"bulk\"\nenvelope_from = \"bounces@sender.example\"\n");
+    WriteFile(
+        campaign_ / "message.eml",
+        "From: news@sender.example\r\nTo: {{to}}\r\nSubject: Hello {{name|reader}}\r\n\r\nDear {{name|reader}}\r\n");
+    WriteFile(campaign_ / "recipients.jsonl",
+              "{\"to\":\"ana@example.org\",\"id\":\"1\",\"name\":\"Ana\"}\n{\"to\":\"nobody\"}\n"
+              "{\"to\":\"bo@example.org\",\"id\":\"3\"}\n");
+  }
+  Outcome With(std::vector<std::string> arguments) const {
+    arguments.insert(arguments.end(), {"--config", config_.string()});
+    return RunProgram(std::move(arguments));
+  }
+
+  observe::TemporaryDirectory directory_;
+  const fs::path config_ = directory_.path() / "postrider.toml";
+  const fs::path campaign_ = directory_.path() / "offer";
+};
+
+TEST_F(CampaignCommandTest, ChecksTheConfiguration) {
+  const Outcome good = With({"check"});
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+  EXPECT_EQ(good.out, config_.string() + ": no problems\n");
+  WriteFile(config_, "host = 3\n[queue]\nshards = \"x\"\n");
+  const Outcome bad = With({"check"});
+  EXPECT_EQ(bad.exit_code, 2);
+  EXPECT_THAT(bad.err, HasSubstr("postrider.toml:1:1: "));
+  EXPECT_THAT(bad.err, HasSubstr("postrider.toml:3:"));
+  const Outcome json = With({"check", "--json"});
+  EXPECT_EQ(json.exit_code, 2);
+  const auto problems = nlohmann::json::parse(json.out, nullptr, false)["problems"];
+  EXPECT_TRUE(std::ranges::any_of(problems, [](const auto& problem) { return problem["line"] == 1; })) << json.out;
+}
+
+TEST_F(CampaignCommandTest, ChecksACampaignRowByRow) {
+  const Outcome checked = With({"check", campaign_.string()});
+  EXPECT_EQ(checked.exit_code, 0) << checked.err << checked.out;
+  EXPECT_THAT(checked.out, HasSubstr("line 2: nobody: "));
+  EXPECT_THAT(checked.out, HasSubstr("3 rows: 2 accepted, 1 rejected, 0 duplicate, 0 suppressed"));
+  EXPECT_THAT(checked.out, EndsWith("would be accepted\n"));
+  const auto json = nlohmann::json::parse(With({"check", "--json", campaign_.string()}).out, nullptr, false);
+  EXPECT_EQ(json["campaigns"][0]["accepted"], 2);
+  EXPECT_EQ(json["campaigns"][0]["first_rejects"][0]["line"], 2);
+}
+
+TEST_F(CampaignCommandTest, SaysWhyACampaignWouldBeRefused) {
+  WriteFile(campaign_ / "campaign.toml", "format = 1\nclass = \"bulky\"\n");
+  const Outcome checked = With({"check", campaign_.string()});
+  EXPECT_EQ(checked.exit_code, 1);
+  EXPECT_THAT(checked.out, HasSubstr("campaign.toml:2:"));
+  EXPECT_THAT(checked.out, EndsWith("would be refused\n"));
+  const Outcome missing = With({"check", (directory_.path() / "missing").string()});
+  EXPECT_EQ(missing.exit_code, 1);
+}
+
+TEST_F(CampaignCommandTest, RendersTheMessageOfOneLine) {
+  const Outcome rendered = With({"render", campaign_.string(), "--row", "3"});
+  EXPECT_EQ(rendered.exit_code, 0) << rendered.err;
+  EXPECT_THAT(rendered.out, HasSubstr("To: bo@example.org\r\n"));
+  EXPECT_THAT(rendered.out, HasSubstr("\r\n\r\nDear reader\r\n"));
+  for (const char* row : {"2", "4"}) {
+    const Outcome refused = With({"render", campaign_.string(), "--row", row});
+    EXPECT_EQ(refused.exit_code, 1) << row;
+    EXPECT_THAT(refused.err, StartsWith("postrider render: ")) << row;
+    EXPECT_EQ(refused.out, "") << row;
+  }
+}
+
+TEST_F(CampaignCommandTest, SubmitsOnceWhateverItIsTold) {
+  const Outcome submitted = With({"submit", campaign_.string()});
+  EXPECT_EQ(submitted.exit_code, 0) << submitted.err;
+  EXPECT_EQ(submitted.out, "offer submitted\n");
+  EXPECT_TRUE(fs::exists(directory_.path() / "spool/new/offer/recipients.jsonl"));
+  EXPECT_EQ(With({"submit", campaign_.string()}).out, "offer already accepted\n");
+  WriteFile(campaign_ / "message.eml", "From: news@sender.example\r\nSubject: other\r\n\r\nother\r\n");
+  const Outcome other = With({"submit", campaign_.string()});
+  EXPECT_EQ(other.exit_code, 1);
+  EXPECT_THAT(other.err, StartsWith("postrider submit: "));
+}
+
+TEST_F(CampaignCommandTest, SubmitsTheGoodOnesOfSeveral) {
+  const Outcome submitted = With({"submit", (directory_.path() / "missing").string(), campaign_.string()});
+  EXPECT_EQ(submitted.exit_code, 1);
+  EXPECT_EQ(submitted.out, "offer submitted\n");
+  EXPECT_NE(submitted.err, "");
+}
+
+}  // namespace
+}  // namespace postrider::tools
