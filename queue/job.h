@@ -81,7 +81,7 @@ struct DomainCursor {
 
 struct TakeRequest {
   std::string domain;
-  DomainCursor cursor;
+  DomainCursor cursor{};
   std::size_t max_jobs = 256;  // a hint: whole blocks are taken
   Wall now{};
 };

@@ -36,21 +36,21 @@ struct NewRow {
 // A stretch of a list: its accepted rows, the counts of all its rows, and the position after it. Written whole or not.
 struct EnqueueBatch {
   CampaignId campaign = 0;
-  std::span<const NewRow> rows;
+  std::span<const NewRow> rows{};
   std::uint64_t rows_read = 0;
   std::uint64_t rejected = 0;
   std::uint64_t duplicate = 0;
   std::uint64_t suppressed = 0;
-  ListPosition position;
+  ListPosition position{};
   // For a standing campaign: the message these rows get; it is gone when the last of them has its final event.
-  std::optional<std::string_view> message;
+  std::optional<std::string_view> message{};
 };
 
 // Which domains a core reads: those whose shard s has s % cores == core.
 struct DomainScanRequest {
   std::uint32_t core = 0;
   std::uint32_t cores = 1;
-  std::string cursor;  // empty: from the start; else from the last answer
+  std::string cursor{};  // empty: from the start; else from the last answer
   std::size_t max_domains = 512;
   Wall now{};
 };

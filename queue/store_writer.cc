@@ -293,6 +293,10 @@ Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batc
     next_in_group[group.last] = i;
     group.last = i;
   }
+  // In the order of the keys: the skip list of a memtable finds the next place from the last one then, which halves the
+  // cost of a list with many domains.
+  std::sort(groups.begin(), groups.end(),
+            [&](const Group& a, const Group& b) { return batch.rows[a.first].domain < batch.rows[b.first].domain; });
   BlockBuilder block(number);
   for (const Group& group : groups) {
     DomainRecord& record = group.domain->second.record;
@@ -433,7 +437,7 @@ Result<bool> StoreWriter::Leave(const Outcome& outcome, DomainEntry& domain) {
   const std::uint64_t block = outcome.place.block;
   const std::uint64_t sequence = BlockSequence(block);
   if (record.waiting == 0 || sequence < record.first_sequence || sequence >= record.next_sequence) return false;
-  std::string key = BlockKey(event.job.campaign, event.domain, block);
+  const std::string key = BlockKey(event.job.campaign, event.domain, block);
   auto loaded = LoadBlock(key, block);
   if (!loaded) return std::unexpected(loaded.error());
   BlockState& state = (*loaded)->second;
@@ -441,16 +445,9 @@ Result<bool> StoreWriter::Leave(const Outcome& outcome, DomainEntry& domain) {
   state.done.Set(outcome.place.index);
   --state.left;
   --record.waiting;
-  if (state.left > 0) {
-    if (!state.dirty) dirty_blocks_.push_back(*loaded);
-    state.dirty = true;
-    return true;
-  }
-  batch_.Delete(Table::kBlocks, key);
-  if (state.stored) batch_.Delete(Table::kDone, key);
-  LeaveBlock(domain.second, block);
-  // Kept until the commit, so that a second outcome of one of its rows is still seen to be one too many.
-  erased_blocks_.push_back(std::move(key));
+  if (!state.dirty) dirty_blocks_.push_back(*loaded);
+  state.dirty = true;
+  if (state.left == 0) LeaveBlock(domain.second, block);
   return true;
 }
 
@@ -554,12 +551,22 @@ void StoreWriter::FinishIfDone(LiveCampaign& live) {
 
 // Turns what changed in memory into writes; once per commit, however often it changed.
 void StoreWriter::StageDirty() {
+  // In the order of the keys, as in StageRows.
+  const auto by_key = [](const auto* a, const auto* b) { return a->first < b->first; };
+  std::sort(dirty_blocks_.begin(), dirty_blocks_.end(), by_key);
+  std::sort(dirty_domains_.begin(), dirty_domains_.end(), by_key);
   for (BlockEntry* block : dirty_blocks_) {
     BlockState& state = block->second;
     state.dirty = false;
-    if (state.left == 0) continue;
-    batch_.Put(Table::kDone, block->first, EncodeDone(state.done));
-    state.stored = true;
+    if (state.left > 0) {
+      batch_.Put(Table::kDone, block->first, EncodeDone(state.done));
+      state.stored = true;
+      continue;
+    }
+    batch_.Delete(Table::kBlocks, block->first);
+    if (state.stored) batch_.Delete(Table::kDone, block->first);
+    // Kept until the commit, so that a second outcome of one of its rows is still seen to be one too many.
+    erased_blocks_.push_back(block);
   }
   for (DomainEntry* domain : dirty_domains_) {
     DomainState& state = domain->second;
@@ -620,7 +627,7 @@ Result<void> StoreWriter::Commit() {
   removed_.clear();
   finishing_.clear();
   shared_.order.Committed();
-  for (const std::string& key : erased_blocks_) blocks_.Erase(key);
+  for (const BlockEntry* block : erased_blocks_) blocks_.Erase(block->first);
   erased_blocks_.clear();
   domains_.Turn();
   blocks_.Turn();

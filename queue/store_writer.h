@@ -111,7 +111,7 @@ class StoreWriter {
   std::vector<DomainEntry*> dirty_domains_;
   std::vector<BlockEntry*> dirty_blocks_;
   std::vector<OpenEntry*> dirty_open_;
-  std::vector<std::string> erased_blocks_;  // keys to forget at the commit
+  std::vector<BlockEntry*> erased_blocks_;  // to be forgotten at the commit
   std::vector<CampaignId> unpublished_;     // changed since the last commit that succeeded
   std::vector<CampaignId> removed_;         // purged likewise
   std::vector<Outcome> unsettled_;          // could not be read for; tried again at the commit

@@ -1,15 +1,23 @@
 #include "queue/tables.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <cstdarg>
+#include <cstdio>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <utility>
 #include <vector>
 
 #include <fmt/format.h>
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
+#include <rocksdb/env.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/listener.h>
 #include <rocksdb/options.h>
@@ -82,6 +90,34 @@ class StallClock : public rocksdb::EventListener {
   std::chrono::steady_clock::duration sum_{};
 };
 
+// RocksDB's warnings, in a file beside its own. Its own logger keeps using a file after a failed write, which stops the
+// whole program in builds with assertions, as Debian's is: just when the disk is full. This one drops what it cannot
+// write.
+class WarningLog : public rocksdb::Logger {
+ public:
+  explicit WarningLog(const std::string& path)
+      : Logger(rocksdb::WARN_LEVEL), fd_(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)) {}
+  ~WarningLog() override {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char line[1024];
+    const int length = std::vsnprintf(line, sizeof line - 1, format, arguments);
+    if (fd_ < 0 || length <= 0) return;
+    std::size_t bytes = std::min(static_cast<std::size_t>(length), sizeof line - 2);
+    line[bytes++] = '\n';
+    if (written_.fetch_add(bytes) > kBytesMax) return;
+    if (::write(fd_, line, bytes) < 0) return;
+  }
+
+ private:
+  static constexpr std::size_t kBytesMax = 4 << 20;
+
+  int fd_;
+  std::atomic<std::size_t> written_ = 0;
+};
+
 rocksdb::ColumnFamilyOptions FamilyOptions(Table table, const QueueOptions& options,
                                            const std::shared_ptr<rocksdb::Cache>& cache) {
   const bool bulky = table == Table::kBlocks || table == Table::kRetry || table == Table::kTemplates;
@@ -126,24 +162,113 @@ rocksdb::DBOptions DatabaseOptions(const QueueOptions& options) {
   database.bytes_per_sync = 1 << 20;
   database.stats_dump_period_sec = 0;
   database.stats_persist_period_sec = 0;
-  database.keep_log_file_num = 3;
-  database.max_log_file_size = 4 << 20;
-  database.info_log_level = rocksdb::WARN_LEVEL;
+  database.info_log = std::make_shared<WarningLog>((options.directory / "LOG").string());
   database.max_manifest_file_size = 16 << 20;
   return database;
 }
 
-}  // namespace
+// Stands for a column family where only its number matters: a batch outlives the handles of a queue that is opened
+// anew.
+class FamilyNumber : public rocksdb::ColumnFamilyHandle {
+ public:
+  void Set(const rocksdb::ColumnFamilyHandle& family) {
+    number_ = family.GetID();
+    name_ = family.GetName();
+  }
+  [[nodiscard]] const std::string& GetName() const override { return name_; }
+  [[nodiscard]] std::uint32_t GetID() const override { return number_; }
+  rocksdb::Status GetDescriptor(rocksdb::ColumnFamilyDescriptor* /*descriptor*/) override {
+    return rocksdb::Status::NotSupported();
+  }
+  [[nodiscard]] const rocksdb::Comparator* GetComparator() const override { return rocksdb::BytewiseComparator(); }
 
-using Families = std::array<rocksdb::ColumnFamilyHandle*, kTables>;
+ private:
+  std::uint32_t number_ = 0;
+  std::string name_;
+};
+using FamilyNumbers = std::array<FamilyNumber, kTables>;
+
+// An open RocksDB with the handles of its families.
+class Database {
+ public:
+  static Result<std::unique_ptr<Database>> Open(const QueueOptions& options, const rocksdb::DBOptions& database,
+                                                const std::shared_ptr<rocksdb::Cache>& cache) {
+    const std::string path = options.directory.string();
+    std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+    descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
+    for (std::size_t i = 0; i < kTables; ++i) {
+      descriptors.emplace_back(kNames[i], FamilyOptions(static_cast<Table>(i), options, cache));
+    }
+    std::vector<rocksdb::ColumnFamilyHandle*> handles;
+    rocksdb::DB* opened = nullptr;
+    const rocksdb::Status status = rocksdb::DB::Open(database, path, descriptors, &handles, &opened);
+    if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
+    return std::unique_ptr<Database>(new Database(opened, std::move(handles)));
+  }
+  ~Database() {
+    for (rocksdb::ColumnFamilyHandle* handle : handles_) {
+      database_->DestroyColumnFamilyHandle(handle).PermitUncheckedError();
+    }
+    database_->Close().PermitUncheckedError();
+  }
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
+
+  [[nodiscard]] rocksdb::DB& db() const { return *database_; }
+  // The first handle is that of the family "default", which stays empty.
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* Of(Table table) const {
+    return handles_[static_cast<std::size_t>(table) + 1];
+  }
+  [[nodiscard]] rocksdb::ColumnFamilyHandle* default_family() const { return handles_[0]; }
+
+  [[nodiscard]] Result<std::optional<std::string>> Get(const rocksdb::ReadOptions& options, Table table,
+                                                       std::string_view key) const {
+    std::string value;
+    const rocksdb::Status status = database_->Get(options, Of(table), ToSlice(key), &value);
+    if (status.IsNotFound()) return std::nullopt;
+    if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
+    return value;
+  }
+
+ private:
+  Database(rocksdb::DB* database, std::vector<rocksdb::ColumnFamilyHandle*> handles)
+      : database_(database), handles_(std::move(handles)) {}
+
+  std::unique_ptr<rocksdb::DB> database_;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles_;
+};
+
+Error ClosedError() {
+  return {ErrorCode::kUnavailable,
+          "the queue is closed since a write failed and it could not be opened again; see "
+          "what the last write says"};
+}
+
+Result<void> CheckFamilies(const rocksdb::DBOptions& options, const std::string& path) {
+  std::vector<std::string> names;
+  const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
+  if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
+  for (const std::string& name : names) {
+    if (name == rocksdb::kDefaultColumnFamilyName || std::find(kNames.begin(), kNames.end(), name) != kNames.end()) {
+      continue;
+    }
+    return Fail(ErrorCode::kUnsupported,
+                fmt::format("{} holds a column family \"{}\" that this version does not know: it was made by a newer "
+                            "postrider, or by another program; run the newer one, or name another directory",
+                            path, name));
+  }
+  return {};
+}
+
+}  // namespace
 
 // -- Batch
 
 struct TableBatch::Inner {
-  const Families& families;
+  FamilyNumbers& families;
   rocksdb::WriteBatch batch;
 
-  rocksdb::ColumnFamilyHandle* Of(Table table) const { return families[static_cast<std::size_t>(table)]; }
+  [[nodiscard]] FamilyNumber* Of(Table table) const { return &families[static_cast<std::size_t>(table)]; }
 };
 
 TableBatch::TableBatch(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
@@ -170,19 +295,20 @@ struct TableWalk::Inner {
   std::string upper;
   rocksdb::Slice lower_slice;
   rocksdb::Slice upper_slice;
-  std::unique_ptr<rocksdb::Iterator> iterator;
+  std::unique_ptr<rocksdb::Iterator> iterator;  // none if the queue is closed
 };
 
 TableWalk::TableWalk(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
 TableWalk::TableWalk(TableWalk&&) noexcept = default;
 TableWalk& TableWalk::operator=(TableWalk&&) noexcept = default;
 TableWalk::~TableWalk() = default;
-bool TableWalk::Valid() const { return inner_->iterator->Valid(); }
+bool TableWalk::Valid() const { return inner_->iterator != nullptr && inner_->iterator->Valid(); }
 void TableWalk::Next() { inner_->iterator->Next(); }
 void TableWalk::Seek(std::string_view key) { inner_->iterator->Seek(ToSlice(key)); }
 std::string_view TableWalk::key() const { return ToView(inner_->iterator->key()); }
 std::string_view TableWalk::value() const { return ToView(inner_->iterator->value()); }
 Result<void> TableWalk::status() const {
+  if (inner_->iterator == nullptr) return std::unexpected(ClosedError());
   const rocksdb::Status status = inner_->iterator->status();
   if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
   return {};
@@ -191,31 +317,26 @@ Result<void> TableWalk::status() const {
 // -- View
 
 struct TableView::Inner {
-  rocksdb::DB& database;
-  const Families& families;
+  std::shared_lock<std::shared_mutex> gate;  // the queue is not closed while a view lives
+  const Database* database;                  // nullptr: it is closed
   const rocksdb::Snapshot* snapshot;
 };
 
 TableView::TableView(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
-TableView::~TableView() { inner_->database.ReleaseSnapshot(inner_->snapshot); }
-
-static Result<std::optional<std::string>> ReadOne(rocksdb::DB& database, const rocksdb::ReadOptions& options,
-                                                  rocksdb::ColumnFamilyHandle* family, std::string_view key) {
-  std::string value;
-  const rocksdb::Status status = database.Get(options, family, ToSlice(key), &value);
-  if (status.IsNotFound()) return std::nullopt;
-  if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
-  return value;
+TableView::~TableView() {
+  if (inner_->database != nullptr) inner_->database->db().ReleaseSnapshot(inner_->snapshot);
 }
 
 Result<std::optional<std::string>> TableView::Get(Table table, std::string_view key) const {
+  if (inner_->database == nullptr) return std::unexpected(ClosedError());
   rocksdb::ReadOptions options;
   options.snapshot = inner_->snapshot;
-  return ReadOne(inner_->database, options, inner_->families[static_cast<std::size_t>(table)], key);
+  return inner_->database->Get(options, table, key);
 }
 
 TableWalk TableView::Walk(Table table, std::string_view lower, std::string_view upper) const {
   auto walk = std::make_unique<TableWalk::Inner>();
+  if (inner_->database == nullptr) return TableWalk(std::move(walk));
   walk->lower = lower;
   walk->upper = upper;
   walk->lower_slice = walk->lower;
@@ -224,7 +345,7 @@ TableWalk TableView::Walk(Table table, std::string_view lower, std::string_view 
   options.snapshot = inner_->snapshot;
   options.iterate_lower_bound = &walk->lower_slice;
   if (!upper.empty()) options.iterate_upper_bound = &walk->upper_slice;
-  walk->iterator.reset(inner_->database.NewIterator(options, inner_->families[static_cast<std::size_t>(table)]));
+  walk->iterator.reset(inner_->database->db().NewIterator(options, inner_->database->Of(table)));
   walk->iterator->Seek(walk->lower_slice);
   return TableWalk(std::move(walk));
 }
@@ -232,64 +353,47 @@ TableWalk TableView::Walk(Table table, std::string_view lower, std::string_view 
 // -- Tables
 
 struct Tables::Inner {
+  QueueOptions options;
   std::shared_ptr<rocksdb::Cache> cache;
   std::shared_ptr<StallClock> stalls = std::make_shared<StallClock>();
-  std::unique_ptr<rocksdb::DB> database;
-  rocksdb::ColumnFamilyHandle* default_family = nullptr;
-  Families families{};
-  bool failed_before = false;
+  rocksdb::DBOptions database_options;
+  FamilyNumbers families;
+  // Shared by all that read, taken alone to open the queue anew. Only the writing thread changes what follows.
+  mutable std::shared_mutex gate;
+  std::unique_ptr<Database> database;
+  bool failed = false;  // the last write did
 
-  ~Inner() {
-    if (database == nullptr) return;
-    for (rocksdb::ColumnFamilyHandle* family : families) {
-      if (family != nullptr) database->DestroyColumnFamilyHandle(family).PermitUncheckedError();
-    }
-    if (default_family != nullptr) database->DestroyColumnFamilyHandle(default_family).PermitUncheckedError();
-    database->Close().PermitUncheckedError();
+  Result<void> Open() {
+    auto opened = Database::Open(options, database_options, cache);
+    if (!opened) return std::unexpected(opened.error());
+    database = std::move(*opened);
+    for (std::size_t i = 0; i < kTables; ++i) families[i].Set(*database->Of(static_cast<Table>(i)));
+    return {};
   }
 };
 
 Tables::Tables(std::unique_ptr<Inner> inner) : inner_(std::move(inner)) {}
 Tables::~Tables() = default;
 
-static Result<void> CheckFamilies(const rocksdb::DBOptions& options, const std::string& path) {
-  std::vector<std::string> names;
-  const rocksdb::Status status = rocksdb::DB::ListColumnFamilies(options, path, &names);
-  if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
-  for (const std::string& name : names) {
-    if (name == rocksdb::kDefaultColumnFamilyName || std::find(kNames.begin(), kNames.end(), name) != kNames.end()) {
-      continue;
-    }
-    return Fail(ErrorCode::kUnsupported,
-                fmt::format("{} holds a column family \"{}\" that this version does not know: it was made by a newer "
-                            "postrider, or by another program; run the newer one, or name another directory",
-                            path, name));
-  }
-  return {};
-}
-
 Result<std::unique_ptr<Tables>> Tables::Open(const QueueOptions& options) {
   auto inner = std::make_unique<Inner>();
+  inner->options = options;
   inner->cache = rocksdb::NewLRUCache(options.block_cache_bytes, /*num_shard_bits=*/4);
-  rocksdb::DBOptions database = DatabaseOptions(options);
-  database.listeners.push_back(inner->stalls);
+  inner->database_options = DatabaseOptions(options);
+  inner->database_options.listeners.push_back(inner->stalls);
   const std::string path = options.directory.string();
-
-  if (database.env->FileExists(path + "/CURRENT").ok()) {
-    if (auto checked = CheckFamilies(database, path); !checked) return std::unexpected(checked.error());
+  if (inner->database_options.env->FileExists(path + "/CURRENT").ok()) {
+    if (auto checked = CheckFamilies(inner->database_options, path); !checked) return std::unexpected(checked.error());
   }
-  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
-  descriptors.emplace_back(rocksdb::kDefaultColumnFamilyName, rocksdb::ColumnFamilyOptions());
-  for (std::size_t i = 0; i < kTables; ++i) {
-    descriptors.emplace_back(kNames[i], FamilyOptions(static_cast<Table>(i), options, inner->cache));
+  if (auto opened = inner->Open(); !opened) return std::unexpected(opened.error());
+  const std::unique_ptr<rocksdb::Iterator> foreign(
+      inner->database->db().NewIterator(rocksdb::ReadOptions(), inner->database->default_family()));
+  foreign->SeekToFirst();
+  if (foreign->Valid()) {
+    return Fail(ErrorCode::kInvalid, fmt::format("{} is a RocksDB of another program; name a directory that is empty, "
+                                                 "missing, or was made by postrider",
+                                                 path));
   }
-  std::vector<rocksdb::ColumnFamilyHandle*> handles;
-  rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(database, path, descriptors, &handles, &opened);
-  if (!status.ok()) return std::unexpected(ToError(status, "opening the queue " + path));
-  inner->database.reset(opened);
-  inner->default_family = handles[0];
-  std::copy(handles.begin() + 1, handles.end(), inner->families.begin());
   return std::unique_ptr<Tables>(new Tables(std::move(inner)));
 }
 
@@ -298,38 +402,45 @@ TableBatch Tables::NewBatch() const {
 }
 
 Result<void> Tables::Write(TableBatch& batch) {
-  // After a failed write RocksDB refuses all others until it is told to go on.
-  if (inner_->failed_before) {
-    const rocksdb::Status resumed = inner_->database->Resume();
-    if (!resumed.ok()) return std::unexpected(ToError(resumed, "writing the queue"));
-    inner_->failed_before = false;
+  if (inner_->failed) {
+    // RocksDB 7.8 takes no write after a failed one to its log, not even when told to resume: it has to be opened anew.
+    // Whether the failed batch is found then or not, writing it once more gives the same state.
+    const std::unique_lock alone(inner_->gate);
+    inner_->database.reset();
+    if (auto opened = inner_->Open(); !opened) return opened;
+    inner_->failed = false;
   }
   rocksdb::WriteOptions options;
   options.sync = true;
-  const rocksdb::Status status = inner_->database->Write(options, &batch.inner_->batch);
-  if (!status.ok()) {
-    inner_->failed_before = true;
-    return std::unexpected(ToError(status, "writing the queue"));
-  }
-  return {};
+  const rocksdb::Status status = inner_->database->db().Write(options, &batch.inner_->batch);
+  if (status.ok()) return {};
+  inner_->failed = true;
+  return std::unexpected(ToError(status, "writing the queue"));
 }
 
 Result<std::optional<std::string>> Tables::Get(Table table, std::string_view key) const {
-  return ReadOne(*inner_->database, rocksdb::ReadOptions(), inner_->families[static_cast<std::size_t>(table)], key);
+  const std::shared_lock lock(inner_->gate);
+  if (inner_->database == nullptr) return std::unexpected(ClosedError());
+  return inner_->database->Get(rocksdb::ReadOptions(), table, key);
 }
 
 TableView Tables::View() const {
-  return TableView(std::unique_ptr<TableView::Inner>(
-      new TableView::Inner{*inner_->database, inner_->families, inner_->database->GetSnapshot()}));
+  std::shared_lock lock(inner_->gate);
+  const Database* database = inner_->database.get();
+  const rocksdb::Snapshot* snapshot = database == nullptr ? nullptr : database->db().GetSnapshot();
+  return TableView(std::unique_ptr<TableView::Inner>(new TableView::Inner{std::move(lock), database, snapshot}));
 }
 
 TablesStats Tables::stats() const {
   TablesStats stats;
   stats.stall_seconds = inner_->stalls->Seconds();
   stats.memory_bytes = inner_->cache->GetUsage();
-  for (rocksdb::ColumnFamilyHandle* family : inner_->families) {
+  const std::shared_lock lock(inner_->gate);
+  if (inner_->database == nullptr) return stats;
+  for (std::size_t i = 0; i < kTables; ++i) {
     std::uint64_t bytes = 0;
-    if (inner_->database->GetIntProperty(family, rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) {
+    if (inner_->database->db().GetIntProperty(inner_->database->Of(static_cast<Table>(i)),
+                                              rocksdb::DB::Properties::kSizeAllMemTables, &bytes)) {
       stats.memory_bytes += bytes;
     }
   }

@@ -3,10 +3,13 @@
 
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <random>
 #include <set>
+#include <thread>
 
 #include "queue/lifecycle.h"
 #include "tests/queue/store_fixture.h"
@@ -395,6 +398,76 @@ class History : public StoreTest {
 class JobStoreHistory : public History, public testing::WithParamInterface<std::uint64_t> {};
 
 TEST_P(JobStoreHistory, HandsEveryJobOutOncePerCursorAndLosesNone) { Run(GetParam()); }
+
+// One thread writes while another reads, as in the daemon: every row is handed out once, and none is missed.
+class JobStoreThreads : public StoreTest {};
+
+TEST_F(JobStoreThreads, ReadWhileOneWrites) {
+  constexpr std::uint64_t kRows = 4000;
+  constexpr int kDomains = 5;
+  CampaignSpec spec = Named("offer");
+  spec.start = StartMode::kStreaming;
+  const CampaignId id = Begin(spec);
+  Commit();
+  std::atomic<bool> written = false;
+  std::mutex mutex;
+  std::vector<std::pair<Job, std::string>> taken_jobs;  // on their way from reader to writer
+  std::map<JobId, int> times;
+
+  std::thread reader([&] {
+    std::map<std::string, DomainCursor> cursors;
+    bool last_lap = false;
+    while (true) {
+      const bool was_written = written;
+      for (int i = 0; i < kDomains; ++i) {
+        const std::string domain = "d" + std::to_string(i) + ".test";
+        auto taken = store_->Take({.domain = domain, .cursor = cursors[domain], .max_jobs = 64, .now = now_});
+        if (!taken) {
+          ADD_FAILURE() << taken.error().message;
+          return;
+        }
+        cursors[domain] = taken->cursor;
+        const std::lock_guard lock(mutex);
+        for (Job job : taken->jobs) {
+          ++times[job.id];
+          // The texts are not needed to finish a job.
+          job.address = job.row_id = job.fields = {};
+          taken_jobs.emplace_back(job, domain);
+        }
+        last_lap = last_lap && !taken->more;
+      }
+      if (!store_->ScanDomains({.max_domains = 3, .now = now_}) || !store_->Backlog(3, now_)) ADD_FAILURE();
+      (void)store_->Totals();
+      if (last_lap) return;
+      last_lap = was_written;
+    }
+  });
+  const auto settle = [&] {
+    std::vector<std::pair<Job, std::string>> jobs;
+    {
+      const std::lock_guard lock(mutex);
+      jobs.swap(taken_jobs);
+    }
+    for (const auto& [job, domain] : jobs) Finish(job, EventKind::kDelivered, domain);
+  };
+  for (std::uint64_t row = 1; row <= kRows;) {
+    std::vector<TestRow> rows;
+    for (int i = 0; i < 100; ++i, ++row) rows.push_back({row, "r@d" + std::to_string(row % kDomains) + ".test"});
+    Add(id, rows);
+    settle();
+    Commit();
+  }
+  SetState(id, CampaignState::kRunning);
+  Commit();
+  written = true;
+  reader.join();
+  settle();
+  Commit();
+  EXPECT_EQ(times.size(), kRows);
+  for (const auto& [job, count] : times) EXPECT_EQ(count, 1) << "row " << job.row;
+  EXPECT_EQ(store_->FindCampaign(id)->state, CampaignState::kDone);
+  EXPECT_EQ(TotalsOf(id).delivered, kRows);
+}
 
 INSTANTIATE_TEST_SUITE_P(Seeds, JobStoreHistory, testing::Range<std::uint64_t>(1, 11));
 
