@@ -38,7 +38,8 @@ Result<void> WriteFile(const std::filesystem::path& path, std::string_view text)
 
 int Complain(const Error& error) {
   fmt::print(stderr, "postrider sink: {}\n", error.message);
-  return 1;
+  constexpr int kCannot = 1, kWrongRequest = 2;
+  return error.code == ErrorCode::kInvalid ? kWrongRequest : kCannot;
 }
 
 sigset_t BlockSignals() {

@@ -122,9 +122,10 @@ Result<void> Server::StartCore(std::uint32_t number) {
   std::promise<Result<std::vector<SocketAddress>>> opened;
   auto outcome = opened.get_future();
   threads_.emplace_back(
-      [this, core = cores_.back().get(), addresses = addresses_, promise = std::move(opened)]() mutable {
+      [this, number, core = cores_.back().get(), addresses = addresses_, promise = std::move(opened)]() mutable {
         Result<std::vector<SocketAddress>> actual = core->Open(addresses);
         const bool good = actual.has_value();
+        if (good && number == 0) UseAddresses(*actual);
         promise.set_value(std::move(actual));
         if (good) core->Run();
         control_.dismissed.wait(false);
@@ -133,11 +134,13 @@ Result<void> Server::StartCore(std::uint32_t number) {
   Result<std::vector<SocketAddress>> actual = outcome.get();
   if (!actual) return std::unexpected(actual.error());
   addresses_ = std::move(*actual);
-  for (std::size_t i = 0; i < receivers_.size(); ++i) {
-    // Only where the system chose the port, which nobody can know yet: the running core does not read it meanwhile.
-    if (receivers_[i].options.address != addresses_[i]) receivers_[i].options.address = addresses_[i];
-  }
   return {};
+}
+
+// On the first core's thread, before it reads any and before there are others: what is reported and recorded are the
+// ports in use.
+void Server::UseAddresses(const std::vector<SocketAddress>& addresses) {
+  for (std::size_t i = 0; i < receivers_.size(); ++i) receivers_[i].options.address = addresses[i];
 }
 
 std::string Server::CertificatePem() const { return tls_ ? tls_->CertificatePem() : std::string(); }

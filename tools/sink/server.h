@@ -41,6 +41,7 @@ class Server {
   explicit Server(const Options& options);
   Result<void> Prepare();
   Result<void> StartCore(std::uint32_t number);
+  void UseAddresses(const std::vector<SocketAddress>& addresses);
   void JoinAll();
   [[nodiscard]] Summary Sum() const;
   [[nodiscard]] const Error* FirstProblem() const;
