@@ -178,7 +178,9 @@ Result<void> CampaignLoad::Rows() {
     stage_ = Stage::kDone;
     return {};
   }
-  if (!batch_waits_) {
+  // A batch whose writing failed may have arrived all the same.
+  if (batch_waits_ && known->position.bytes >= counted_.position.bytes) batch_waits_ = false;
+  if (!batch_waits_ && !list_ended_) {
     const Result<bool> filled = FillBatch();
     if (!filled) {
       if (IsAboutTheList(filled.error().code)) {

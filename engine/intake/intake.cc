@@ -102,7 +102,7 @@ class Intake::Worker {
       if (Result<void> taken = messages_.Step(); !taken) return std::unexpected(taken.error());
     }
     const bool load_ready = std::ranges::any_of(loads_, [&](const Active& active) { return active.retry_at <= now; });
-    return messages_.HasWork() || load_ready || (!waiting_.empty() && loads_.size() < kLoadsMax);
+    return scan_due_ || messages_.HasWork() || load_ready || (!waiting_.empty() && loads_.size() < kLoadsMax);
   }
 
   // What stands in work/ was being read when the daemon stopped.
@@ -153,8 +153,10 @@ class Intake::Worker {
     while (loads_.size() < kLoadsMax && !waiting_.empty()) {
       const std::string name = std::move(waiting_.back());
       waiting_.pop_back();
-      // The one before it of that name is still being read: the next scan finds this one again.
-      if (spool_.files.Exists(spool_.Work() / name) || !spool_.files.Exists(spool_.New() / name)) continue;
+      // While the one before it of that name is being read it stays; the scan after that one's end finds it again.
+      const bool being_read = spool_.files.Exists(spool_.Work() / name);
+      passed_over_ |= being_read;
+      if (being_read || !spool_.files.Exists(spool_.New() / name)) continue;
       if (Result<void> claimed = spool_.files.Rename(spool_.New() / name, spool_.Work() / name); !claimed) {
         return claimed;
       }
@@ -182,6 +184,7 @@ class Intake::Worker {
       if (**step == LoadEnd::kAccepted) ++counts_.campaigns_accepted;
       if (**step == LoadEnd::kFailed) ++counts_.campaigns_failed;
       loads_.erase(loads_.begin() + static_cast<std::ptrdiff_t>(next_load_));
+      if (std::exchange(passed_over_, false)) scan_due_ = true;
       return;
     }
   }
@@ -201,6 +204,7 @@ class Intake::Worker {
   std::size_t next_load_ = 0;
   bool recovered_ = false;
   bool scan_due_ = true;
+  bool passed_over_ = false;
   Monotonic next_scan_{};
   Monotonic retry_at_{};
   IntakeCounts counts_;
