@@ -6,9 +6,9 @@ import json
 import os
 
 import addresses
-import loopback
 import sending
 from name_server import Knot
+from sending import loopback
 
 CONFIG = """\
 [dns]

@@ -14,8 +14,6 @@ server:
     udp-workers: 1
     tcp-workers: 1
     background-workers: 1
-    # Answers that are longer come with TC set, and are asked for again over TCP.
-    udp-max-payload-ipv4: 512
 database:
     storage: /var/lib/knot
 log:

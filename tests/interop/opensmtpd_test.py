@@ -1,11 +1,11 @@
 """OpenSMTPD receives a campaign of each kind; and, as Debian 12 ships it, plays a receiver whose STARTTLS is broken."""
 
 import campaigns
-import loopback
 import sending
 from certificate import Certificate
 from mail_servers import OpenSmtpd
 from receiver_case import ReceiverCase
+from sending import loopback
 
 
 class OpenSmtpdReceives(ReceiverCase):

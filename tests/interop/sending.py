@@ -15,7 +15,7 @@ sys.path[:0] = [HERE, os.path.join(PROJECT, "tools")]
 import loopback  # noqa: E402  (of tools/)
 
 POSTRIDER = os.environ.get("POSTRIDER", os.path.join(PROJECT, "build", "release", "bin", "postrider"))
-DONE_SECONDS = 90
+DONE_SECONDS = 40
 
 CONFIG = """\
 host_name = "sender.test"
@@ -60,8 +60,8 @@ class Sender(loopback.Daemon):
 
     def render(self, folder, row):
         """The exact message of one row, as `postrider render` shows it."""
-        return subprocess.run([POSTRIDER, "render", folder, "--row", str(row)], capture_output=True, check=True,
-                              timeout=30).stdout
+        command = [POSTRIDER, "render", "--config", self.config_path, folder, "--row", str(row)]
+        return subprocess.run(command, capture_output=True, check=True, timeout=30).stdout
 
     def wait_for_totals(self, what, condition, seconds=DONE_SECONDS):
         """The totals once condition holds of them."""
@@ -105,6 +105,7 @@ class InteropCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls):
+        cls.told = False
         cls.running = []  # each with stop() and, if it keeps a log, tail()
         cls.directory = tempfile.mkdtemp(prefix="postrider-interop-")
         try:
@@ -125,6 +126,10 @@ class InteropCase(unittest.TestCase):
 
     @classmethod
     def tell(cls):
+        """Once: every test of a class looks at the same run."""
+        if cls.told:
+            return
+        cls.told = True
         for program in cls.running:
             if hasattr(program, "tail"):
                 print(program.tail(), file=sys.stderr, flush=True)

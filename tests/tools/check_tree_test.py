@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Plants one violation of each rule in a copy of the tree and expects tools/check_tree.py to find it, and nothing else."""
+"""Plants one violation of each rule in a small tree and expects tools/check_tree.py to find it, and nothing else."""
 
 import json
 import os
