@@ -106,6 +106,9 @@ Result<void> Wait(const Options& options, Server& server, const sigset_t& signal
 
 int RunSink(const Options& options) {
   const sigset_t signals = BlockSignals();
+  // One left by an earlier run would send whoever waits for it to the wrong ports.
+  std::error_code absent;
+  if (!options.port_file.empty()) std::filesystem::remove(options.port_file, absent);
   Result<std::unique_ptr<Server>> server = Server::Start(options);
   if (!server) return Complain(server.error());
   Result<void> ran = Announce(options, **server);

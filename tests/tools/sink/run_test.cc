@@ -63,6 +63,16 @@ TEST(RunSink, EndsAfterSoManyMessagesAndLeavesItsFiles) {
   std::filesystem::remove_all(directory);
 }
 
+TEST(RunSink, TakesAnEarlierRunsPortsAway) {
+  Options options;
+  options.listen.push_back(ParseListen("127.0.0.1:0=plain", {}).value());
+  options.port_file = std::filesystem::path(testing::TempDir()) / "sink_run_test_ports";
+  options.record_file = "/nonexistent/record.jsonl";
+  std::ofstream(options.port_file) << "127.0.0.1:1\n";
+  EXPECT_EQ(RunSink(options), 1);
+  EXPECT_FALSE(std::filesystem::exists(options.port_file));
+}
+
 TEST(RunSink, TellsAWrongRequestFromOneThatCannotBeMet) {
   Options options;
   options.listen.push_back(ParseListen("127.0.0.1:0=gmial", {}).value());
