@@ -90,10 +90,11 @@ class Reader {
       Report(node.source(), fmt::format("{}: there is no such day", key.str()));
       return;
     }
-    member = std::chrono::floor<std::chrono::milliseconds>(
-        std::chrono::sys_days(day) + std::chrono::hours(read.time.hour) + std::chrono::minutes(read.time.minute) +
-        std::chrono::seconds(read.time.second) + std::chrono::nanoseconds(read.time.nanosecond) -
-        std::chrono::minutes(read.offset->minutes));
+    // The fraction apart: a moment counted in nanoseconds would end in the year 2262.
+    const auto fraction = std::chrono::floor<std::chrono::milliseconds>(std::chrono::nanoseconds(read.time.nanosecond));
+    member = Wall(std::chrono::sys_days(day)) + std::chrono::hours(read.time.hour) +
+             std::chrono::minutes(read.time.minute) + std::chrono::seconds(read.time.second) + fraction -
+             std::chrono::minutes(read.offset->minutes);
   }
 
   void TakeText(const toml::key& key, const toml::node& node, std::string& member) {

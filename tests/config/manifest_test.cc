@@ -25,6 +25,16 @@ TEST(Manifest, NeedsNothingButItsFormat) {
   EXPECT_FALSE(manifest.envelope_from.has_value());
 }
 
+TEST(Manifest, TakesMomentsOfAnyYear) {
+  const auto day = [](int year) { return Wall(std::chrono::sys_days(std::chrono::year(year) / 12 / 31)); };
+  const auto expires = [](std::string_view moment) {
+    return ParseManifest("format = 1\nexpires = " + std::string(moment), "m").value().expires;
+  };
+  EXPECT_EQ(expires("2262-12-31T00:00:00Z"), day(2262));
+  EXPECT_EQ(expires("9999-12-31T00:00:00.25Z"), day(9999) + std::chrono::milliseconds(250));
+  EXPECT_EQ(expires("0001-12-31T00:00:00Z"), day(1));
+}
+
 TEST(Manifest, ReadsEveryKey) {
   const Manifest manifest = ParseManifest(R"(
 format = 1
