@@ -310,6 +310,13 @@ Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignStat
   const queue::CampaignPtr known = *campaign;
   const std::chrono::seconds expiry = options()->RetryFor(known->spec.mail_class).expiry;
   return door_.Run([&](StoreTurn& turn) -> Result<void> {
+    // A release ends the taking of rows, so while the list is being read it is intake's alone.
+    const queue::CampaignPtr newest = turn.store.FindCampaign(known->id);
+    if (state == queue::CampaignState::kRunning && newest && newest->state == queue::CampaignState::kLoading) {
+      return Fail(ErrorCode::kInvalid, "campaign " + known->spec.name +
+                                           " cannot be resumed: its list is still being read; wait for its release, "
+                                           "or cancel it");
+    }
     if (auto set = turn.store.SetState(known->id, state, turn.now, expiry); !set) return set;
     turn.changed.push_back(known->id);
     AppendCampaignEvent(turn, known->spec, known->id, queue::ToString(state), "by the operator");

@@ -1,0 +1,79 @@
+#include "engine/daemon.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "queue/job_store.h"
+
+namespace postrider::engine {
+namespace {
+
+class DaemonTest : public testing::Test {
+ protected:
+  DaemonTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "postrider-daemon-XXXXXX").string();
+    directory_ = mkdtemp(name.data());
+    options_.queue.directory = directory_ / "queue";
+    options_.spool.directory = directory_ / "spool";
+    options_.log.directory = directory_ / "log";
+    options_.admin.listen = SocketAddress::Parse("127.0.0.1:0").value();
+    options_.engine.cores = 1;
+    options_.host_name = "sender.example.org";
+    options_.disk.stop_sending_below = 0;
+    options_.disk.stop_intake_below = 0;
+  }
+  ~DaemonTest() override { std::filesystem::remove_all(directory_); }
+
+  // A queue in which a campaign has been begun, and some of its rows are there.
+  void LeaveHalfLoaded(std::string_view name) {
+    const Wall now{std::chrono::milliseconds(1'800'000'000'000)};
+    auto store = queue::OpenJobStore(options_.queue, now).value();
+    queue::CampaignSpec spec;
+    spec.name = name;
+    const queue::CampaignId id = store->BeginCampaign(spec, "Subject: x\r\n\r\nhello\r\n", now).value();
+    queue::NewRow row;
+    row.row = 1;
+    row.domain = "example.org";
+    row.address = "ana@example.org";
+    queue::EnqueueBatch batch;
+    batch.campaign = id;
+    batch.rows = {&row, 1};
+    batch.rows_read = 1;
+    ASSERT_TRUE(store->Enqueue(batch, now).has_value());
+    ASSERT_TRUE(store->Commit().has_value());
+  }
+
+  std::filesystem::path directory_;
+  Options options_;
+};
+
+TEST_F(DaemonTest, DoesNotReleaseACampaignWhoseListIsStillBeingRead) {
+  LeaveHalfLoaded("offer");
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  const Result<void> resumed = daemon.SetCampaignState("offer", queue::CampaignState::kRunning);
+  ASSERT_FALSE(resumed.has_value());
+  EXPECT_EQ(resumed.error().code, ErrorCode::kInvalid);
+  EXPECT_NE(resumed.error().message.find("still being read"), std::string::npos) << resumed.error().message;
+  ASSERT_EQ(daemon.Campaigns().size(), 1u);
+  EXPECT_EQ(daemon.Campaigns()[0]->state, queue::CampaignState::kLoading);
+
+  EXPECT_TRUE(daemon.SetCampaignState("offer", queue::CampaignState::kCancelled).has_value());
+  EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
+  options_.tls.ca_file = directory_ / "nowhere.pem";
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_FALSE(started.has_value());
+  EXPECT_NE(started.error().message.find("nowhere.pem"), std::string::npos) << started.error().message;
+}
+
+}  // namespace
+}  // namespace postrider::engine
