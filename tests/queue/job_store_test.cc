@@ -180,7 +180,7 @@ TEST_F(JobStoreTest, HandsRetriesOutInTheOrderOfTheirMoments) {
 
 TEST_F(JobStoreTest, KeepsWithARetryAllThatItsNextTryNeeds) {
   Released(Named("offer"), {{7, "ana@a.test"}});
-  const Job job = Take("a.test").jobs[0];
+  const JobPlace place = Take("a.test").jobs[0].place;
   Outcome outcome;
   outcome.event.kind = EventKind::kUnknown;
   outcome.event.time = now_;
@@ -196,7 +196,7 @@ TEST_F(JobStoreTest, KeepsWithARetryAllThatItsNextTryNeeds) {
   outcome.event.enhanced = EnhancedCode{4, 3, 2};
   outcome.event.reply = "closing";
   outcome.event.next_due = now_ + std::chrono::minutes(30);
-  outcome.place = job.place;
+  outcome.place = place;
   outcome.first_attempt = At(5);
   outcome.unknown_count = 2;
   outcome.bad_mailbox_count = 1;
@@ -395,12 +395,12 @@ TEST_F(JobStoreTest, TakesTheRowsOfAFailedCampaignAway) {
   Commit();
   Finish(Take("a.test").jobs[0], EventKind::kDelivered, "a.test");
   Defer(Take("b.test").jobs[0], now_ + std::chrono::seconds(1), "b.test");
-  const Job in_flight = Take("c.test").jobs[0];
+  const TakenJobs in_flight = Take("c.test");
   Released(Named("other"), {{1, "ana@b.test"}});
   Add(id, {{4, "staged@b.test"}});
 
   SetState(id, CampaignState::kFailed);
-  Finish(in_flight, EventKind::kDelivered, "c.test");
+  Finish(in_flight.jobs[0], EventKind::kDelivered, "c.test");
   Commit();
 
   now_ += std::chrono::minutes(1);
