@@ -21,6 +21,7 @@ namespace {
 // has a table of duplicates of its own.
 constexpr std::size_t kLoadsMax = 4;
 constexpr std::chrono::seconds kPauseAfterTrouble{1};
+constexpr std::chrono::seconds kScanUnwatched{1};
 
 }  // namespace
 
@@ -32,7 +33,9 @@ class Intake::Worker {
   Result<void> Open() {
     if (Result<void> made = spool_.MakeDirectories(); !made) return made;
     if (Result<void> read = spool_.RefreshSuppression(); !read) return read;
-    return watch_.Open(spool_.New());
+    // Where nothing can be watched, looking more often does.
+    watching_ = watch_.Open(spool_.New()).has_value();
+    return {};
   }
 
   bool RunOnce() {
@@ -140,7 +143,7 @@ class Intake::Worker {
     std::ranges::reverse(waiting_);
     messages_.Offer(std::move(messages));
     scan_due_ = false;
-    next_scan_ = now + spool_.options->spool.scan_interval;
+    next_scan_ = now + (watching_ ? spool_.options->spool.scan_interval : kScanUnwatched);
     return {};
   }
 
@@ -202,6 +205,7 @@ class Intake::Worker {
   std::vector<std::string> waiting_;  // in new/, the last first
   std::vector<Active> loads_;
   std::size_t next_load_ = 0;
+  bool watching_ = false;
   bool recovered_ = false;
   bool scan_due_ = true;
   bool passed_over_ = false;
