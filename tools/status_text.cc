@@ -14,6 +14,7 @@ namespace {
 
 using Align = Table::Align;
 constexpr std::size_t kBarColumns = 22;
+constexpr std::size_t kFullTableColumns = 120;  // what the table of campaigns takes with counts in the millions
 
 double ShareDone(const TotalsView& totals) {
   return totals.accepted == 0 ? 0 : static_cast<double>(totals.ended()) / static_cast<double>(totals.accepted);
@@ -125,23 +126,33 @@ std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
 std::string RenderCampaigns(std::span<const CampaignView> campaigns, Wall now, const CampaignRates& rates,
                             const Terminal& terminal) {
   if (campaigns.empty()) return "no campaigns; `postrider submit DIRECTORY` brings one\n";
-  Table table({{"campaign", Align::kLeft, 32},
-               {"state", Align::kLeft, 10},
-               {"progress", Align::kLeft, kBarColumns},
-               {"", Align::kRight, 6},
-               {"accepted", Align::kRight, 16},
-               {"delivered", Align::kRight, 16},
-               {"bounced", Align::kRight, 16},
-               {"other", Align::kRight, 16},
-               {"queued", Align::kRight, 16},
-               {"rate", Align::kRight, 12},
-               {"left", Align::kRight, 14}});
+  // On a narrow terminal the columns that matter while watching: rate and time left stay, the breakdown goes.
+  const bool narrow = terminal.interactive && terminal.columns < kFullTableColumns;
+  const std::size_t bar_columns = narrow ? kBarColumns / 2 : kBarColumns;
+  std::vector<Table::Column> columns = {{"campaign", Align::kLeft, narrow ? 20u : 32u},
+                                        {"state", Align::kLeft, 10},
+                                        {"progress", Align::kLeft, bar_columns},
+                                        {"", Align::kRight, 6}};
+  for (const char* title : {"accepted", "delivered", "bounced", "other", "queued"}) {
+    if (!narrow || std::string_view(title) == "queued") columns.push_back({title, Align::kRight, 16});
+  }
+  columns.push_back({"rate", Align::kRight, 12});
+  columns.push_back({"left", Align::kRight, 14});
+  Table table(std::move(columns));
   for (const CampaignView& campaign : campaigns) {
     const TotalsView& totals = campaign.totals;
     const std::optional<double> rate = rates.Of(campaign, now);
-    table.AddRow({campaign.name, campaign.state, ProgressBar(ShareDone(totals), kBarColumns), Percent(totals),
-                  FormatCount(totals.accepted), FormatCount(totals.delivered), FormatCount(totals.bounced),
-                  FormatCount(EndedOtherwise(totals)), FormatCount(totals.queued), Rate(rate), Left(campaign, rate)});
+    std::vector<std::string> cells = {campaign.name, campaign.state, ProgressBar(ShareDone(totals), bar_columns),
+                                      Percent(totals)};
+    if (!narrow) {
+      for (const std::uint64_t count : {totals.accepted, totals.delivered, totals.bounced, EndedOtherwise(totals)}) {
+        cells.push_back(FormatCount(count));
+      }
+    }
+    for (std::string cell : {FormatCount(totals.queued), Rate(rate), Left(campaign, rate)}) {
+      cells.push_back(std::move(cell));
+    }
+    table.AddRow(cells);
   }
   return table.Render(terminal);
 }

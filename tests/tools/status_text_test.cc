@@ -64,6 +64,13 @@ TEST(StatusText, ShowsACampaignsProgressRateAndTimeLeft) {
             "100/s  44 s");
 }
 
+TEST(StatusText, KeepsRateAndTimeLeftOnANarrowTerminal) {
+  const CampaignView campaign = Running();
+  const Terminal narrow{.interactive = true, .colours = false, .columns = 80};
+  EXPECT_EQ(SecondLine(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), narrow)),
+            "2026-11-24-offer  running  [#####----]  56 %   4,400  100/s  44 s");
+}
+
 TEST(StatusText, SaysNoTimeLeftForWhatStandsStill) {
   CampaignView campaign = Running();
   campaign.state = "paused";
