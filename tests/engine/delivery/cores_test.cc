@@ -1,10 +1,11 @@
 // Several cores: domains find the core that owns their site, and the same world runs the same way twice.
 
+#include <fmt/format.h>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
-#include "fmt/format.h"
 #include "tests/engine/delivery/world.h"
 
 namespace postrider::delivery {

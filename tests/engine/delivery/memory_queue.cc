@@ -1,9 +1,10 @@
 #include "tests/engine/delivery/memory_queue.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/message/template.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 

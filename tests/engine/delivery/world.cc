@@ -1,8 +1,9 @@
 #include "tests/engine/delivery/world.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {
