@@ -1,5 +1,7 @@
 #include "engine/delivery/backlog.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -8,7 +10,6 @@
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/windows.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {

@@ -1,5 +1,7 @@
 // How a connection finds its way: hosts, addresses, TCP, and the handshake of implicit TLS.
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -9,7 +11,6 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {

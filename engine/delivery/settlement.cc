@@ -1,5 +1,7 @@
 #include "engine/delivery/settlement.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/delivery/admission.h"
@@ -8,7 +10,6 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/windows.h"
-#include "fmt/format.h"
 #include "throttle/classify.h"
 #include "throttle/retry_schedule.h"
 

@@ -1,10 +1,11 @@
 #include "engine/delivery/site.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <tuple>
 
 #include "engine/delivery/campaign_cache.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {

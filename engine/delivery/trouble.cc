@@ -1,6 +1,8 @@
 // The part of Settlement that judges connections: what their failures say about hosts and paths, what TLS teaches, and
 // the path events that tell of it.
 
+#include <fmt/format.h>
+
 #include <utility>
 
 #include "engine/delivery/admission.h"
@@ -9,7 +11,6 @@
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
 #include "engine/policy/tls_memory.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {
