@@ -19,6 +19,9 @@ constexpr std::size_t kDomainsCached = 65'536;
 constexpr std::size_t kBlocksCached = 65'536;
 constexpr std::size_t kOpenCached = 16'384;
 constexpr std::size_t kDoneAheadMax = 256;
+// How many blocks leave a domain before its front is looked for on disk: one seek, against as many tombstones for every
+// reader to pass.
+constexpr std::uint32_t kLookForFrontAfter = 64;
 constexpr std::size_t kPurgedPerCall = 1'000;
 
 constexpr std::string_view kLastCampaign = "last_campaign";
@@ -447,7 +450,12 @@ Result<bool> StoreWriter::Leave(const Outcome& outcome, DomainEntry& domain) {
   --record.waiting;
   if (!state.dirty) dirty_blocks_.push_back(*loaded);
   state.dirty = true;
-  if (state.left == 0) LeaveBlock(domain.second, block);
+  if (state.left > 0) return true;
+  LeaveBlock(domain.second, block);
+  if (++domain.second.left_unlooked >= kLookForFrontAfter) {
+    domain.second.left_unlooked = 0;
+    FindFront(domain.second, event);
+  }
   return true;
 }
 
@@ -466,6 +474,22 @@ void StoreWriter::LeaveBlock(DomainState& domain, std::uint64_t block) {
     ++reached;
   }
   ahead.erase(ahead.begin(), ahead.begin() + static_cast<std::ptrdiff_t>(reached));
+}
+
+// What was done ahead is forgotten by a restart, or if it is too much; then first_sequence would stand for ever at a
+// block that is gone. Staged blocks come after all that are stored, so nothing is jumped over that is there.
+void StoreWriter::FindFront(DomainState& domain, const Event& event) {
+  DomainRecord& record = domain.record;
+  if (record.first_sequence >= record.next_sequence) return;
+  const CampaignId id = event.job.campaign;
+  const TableView view = shared_.tables.View();
+  const TableWalk walk = view.Walk(Table::kBlocks, BlockKey(id, event.domain, BlockNumber(record.first_sequence, 1)),
+                                   PrefixEnd(BlockPrefix(id, event.domain)));
+  if (!walk.Valid()) return;
+  const Result<BlockKeyParts> front = ParseBlockKey(walk.key());
+  if (!front || BlockSequence(front->block) <= record.first_sequence) return;
+  record.first_sequence = BlockSequence(front->block);
+  std::erase_if(domain.done_ahead, [&](std::uint64_t done) { return done < record.first_sequence; });
 }
 
 void StoreWriter::PutRetry(const LiveCampaign& live, const Outcome& outcome, DomainEntry& domain) {

@@ -56,8 +56,9 @@ class StoreWriter {
     bool exists = false;  // in its table, or to be so after the commit
     bool dirty = false;
     // Blocks done before an earlier one: first_sequence jumps over them when its turn comes. Bounded; what is forgotten
-    // costs a reader a few tombstones.
+    // costs a reader a few tombstones, until FindFront.
     std::vector<std::uint64_t> done_ahead;
+    std::uint32_t left_unlooked = 0;  // blocks that left since FindFront
   };
   struct BlockState {
     DoneRecord done;
@@ -90,6 +91,7 @@ class StoreWriter {
   // Takes the job from where it stands; false if it is not there (any more).
   [[nodiscard]] Result<bool> Leave(const Outcome& outcome, DomainEntry& domain);
   void LeaveBlock(DomainState& domain, std::uint64_t block);
+  void FindFront(DomainState& domain, const Event& event);
   void PutRetry(const LiveCampaign& campaign, const Outcome& outcome, DomainEntry& domain);
   [[nodiscard]] Result<void> EraseRows(LiveCampaign& campaign);
   void FinishIfDone(LiveCampaign& campaign);
