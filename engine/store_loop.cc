@@ -49,7 +49,7 @@ StoreLoop::StoreLoop(queue::JobStore& store, observe::DeliveryLog& log, observe:
 bool StoreLoop::RunOnce(std::chrono::nanoseconds max_wait) {
   Gather(clock_.Read().wall);
   if (staged_ == 0) {
-    waker_.Wait(max_wait);
+    waker_.Wait(compressing_ ? std::chrono::nanoseconds(0) : max_wait);
     Gather(clock_.Read().wall);
   }
   bool committed = false;
@@ -62,6 +62,8 @@ bool StoreLoop::RunOnce(std::chrono::nanoseconds max_wait) {
     committed = Commit();
   }
   Answer();
+  // A step takes a millisecond or two, so that a closed file is done long before the next one is full.
+  compressing_ = log_.Compress();
   Maintain(clock_.Read());
   return committed;
 }
@@ -175,7 +177,6 @@ void StoreLoop::Maintain(Now now) {
   if (now.monotonic < next_maintenance_) return;
   next_maintenance_ = now.monotonic + kMaintenanceInterval;
   log_.Rotate(now.wall);
-  log_.Compress();
   if (const std::string problem = log_.TakeProblem(); !problem.empty()) observe::LogWarning(problem);
   store_.Purge(now.wall - remember_);
 }

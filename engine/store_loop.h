@@ -75,6 +75,7 @@ class StoreLoop {
   std::vector<StoreCall*> calls_;
   std::vector<queue::CampaignId> changed_ids_;
   std::size_t staged_ = 0;
+  bool compressing_ = false;  // a closed log file is not done yet
   Monotonic next_maintenance_{};
 
   mutable std::mutex mutex_;  // guards what other threads ask about

@@ -35,13 +35,14 @@ class MemoryLog : public observe::DeliveryLog {
     return {};
   }
   void Rotate(Wall) override {}
-  bool Compress() override { return false; }
+  bool Compress() override { return steps_left > 0 && --steps_left > 0; }
   std::string TakeProblem() override { return {}; }
   std::uint64_t bytes_written() const override { return 0; }
 
   std::vector<queue::Event> appended;
   std::size_t synced = 0;
   bool broken = false;
+  int steps_left = 0;  // of a closed file to compress
 };
 
 class StoreLoopTest : public testing::Test {
@@ -184,6 +185,13 @@ TEST_F(StoreLoopTest, SyncsTheLineOfACampaignThatEndedThoughNothingElseComes) {
   EXPECT_EQ(log_.appended.size(), 2u);
   EXPECT_EQ(log_.synced, 2u);
   EXPECT_TRUE(loop_->Idle());
+}
+
+TEST_F(StoreLoopTest, CompressesAPieceOfAClosedLogEachTurn) {
+  log_.steps_left = 5;
+  loop_->RunOnce(milliseconds(0));
+  for (int turn = 0; turn < 4; ++turn) loop_->RunOnce(milliseconds(100));
+  EXPECT_EQ(log_.steps_left, 0);
 }
 
 TEST_F(StoreLoopTest, FinishesWhatCameBeforeItWasStopped) {
