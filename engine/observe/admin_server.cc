@@ -259,8 +259,9 @@ Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, Con
       "listening_ports",   address, "num_threads", kThreads, "request_timeout_ms", kTimeoutMilliseconds,
       "enable_keep_alive", "no"};
   CivetCallbacks callbacks;
-  callbacks.log_message = Discard;  // its complaints about single requests go to nobody; failures are ours to report
-  callbacks.log_access = Discard;
+  // Its complaints about single requests go to nobody; failures are ours to report. log_access stays unset: with it
+  // civetweb calls localtime() in several threads at once.
+  callbacks.log_message = Discard;
   mg_init_library(MG_FEATURES_DEFAULT);
   try {
     return std::make_unique<CivetAdminServer>(options, control, tally, civet_options, callbacks);
