@@ -114,7 +114,7 @@ void Admission::Ended(Path& path) {
 }
 
 bool Admission::MayUse(const Feed& feed, const Path& path) const {
-  if (std::ranges::find(feed.sources, path.source.name) == feed.sources.end()) return false;
+  if (std::ranges::find(feed.paths, &path) == feed.paths.end()) return false;
   if (feed.preferred.empty() || feed.preferred == path.source.name) return true;
   // A retry wants its last source again, but not at any price.
   const Path* preferred = feed.site->FindPath(feed.preferred);
@@ -202,7 +202,10 @@ Monotonic Admission::OfferIdle(Feed& feed) {
 Monotonic Admission::OpenMore(Feed& feed) {
   Site& site = *feed.site;
   const Monotonic now = parts_.now();
-  if (!feed.preferred.empty()) (void)parts_.sites->PathOf(site, feed.preferred);
+  if (!feed.preferred.empty()) {
+    const auto preferred = std::ranges::find(feed.sources, feed.preferred) - feed.sources.begin();
+    (void)parts_.sites->PathOf(feed, static_cast<std::size_t>(preferred));
+  }
   std::uint32_t open = 0;
   for (const std::unique_ptr<Path>& path : site.paths) {
     if (MayUse(feed, *path)) open += static_cast<std::uint32_t>(path->connections.size());
@@ -213,7 +216,7 @@ Monotonic Admission::OpenMore(Feed& feed) {
   while (open < wanted && refused < feed.sources.size()) {
     const std::size_t source = feed.turn++ % feed.sources.size();
     ++refused;
-    Path* path = parts_.sites->PathOf(site, feed.sources[source]);
+    Path* path = parts_.sites->PathOf(feed, source);
     if (path == nullptr || !MayUse(feed, *path)) continue;
     const Path::Answer asked = path->AskConnect(now);
     if (asked.binding != Binding::kNone) {
@@ -300,8 +303,7 @@ Monotonic Admission::BlockedUntil(Site& site) const {
   Monotonic until = Monotonic::max();
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
     if (!feed->HasReady()) continue;
-    for (const std::string& source : feed->sources) {
-      const Path* path = site.FindPath(source);
+    for (const Path* path : feed->paths) {
       if (path == nullptr) return Monotonic::min();
       const Path::Answer asked = path->AskConnect(now);
       const bool blocked = asked.binding == Binding::kBackoff || asked.binding == Binding::kPaused;

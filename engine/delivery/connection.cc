@@ -1,5 +1,7 @@
 #include "engine/delivery/connection.h"
 
+#include <fmt/format.h>
+
 #include <cstring>
 #include <utility>
 
@@ -10,7 +12,6 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {
@@ -210,6 +211,12 @@ void Connection::EnterIdle() {
   SetPhase(Phase::kIdle);
   idle_until_ = now() + path_.site.rule.idle;
   path_.idle.PushFront(*this);
+  // Thousands may be idle at once; what the next message needs is soon made again.
+  if (!sending_ && buffers_->filling.empty()) {
+    std::string().swap(buffers_->filling);
+    std::string().swap(buffers_->sending);
+    std::string().swap(conversation_->out());
+  }
   parts_.admission->ConnectionIdle(*this);
 }
 

@@ -53,6 +53,7 @@ struct Feed {
   std::string pool;
   std::string preferred;             // a source's name, or empty
   std::vector<std::string> sources;  // of the pool
+  std::vector<Path*> paths;          // by source; null until one is needed
   // Lanes with jobs that may go now, by class (MailClass as index), whose turn it is first.
   std::array<IntrusiveList<Lane, &Lane::feed_link>, 2> lines;
   std::uint32_t ready = 0;                // jobs in those lanes

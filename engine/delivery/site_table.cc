@@ -1,5 +1,7 @@
 #include "engine/delivery/site_table.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <fstream>
 #include <utility>
@@ -8,7 +10,6 @@
 #include "engine/delivery/admission.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
-#include "fmt/format.h"
 
 namespace postrider::delivery {
 namespace {
@@ -85,7 +86,7 @@ void SiteTable::Apply(Site& site) {
     path->limits.SetRule(parts_.now(), site.rule);
   }
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
-    feed->sources = SourcesOf(*parts_.options, feed->pool);
+    SetSources(*feed, SourcesOf(*parts_.options, feed->pool));
     if (std::ranges::find(feed->sources, feed->preferred) == feed->sources.end()) feed->preferred.clear();
   }
 }
@@ -102,7 +103,7 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
   feed.site = &site;
   feed.pool = pool;
   feed.preferred = wanted;
-  feed.sources = std::move(sources);
+  SetSources(feed, std::move(sources));
   if (feed.sources.empty()) {
     parts_.settlement->SiteEvent(
         site, Stage::kNone, Category::kBadConfiguration,
@@ -115,7 +116,27 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
   return feed;
 }
 
-Path* SiteTable::PathOf(Site& site, std::string_view source) {
+// A path that exists already is the feed's too: what is known of it holds for every pool.
+void SiteTable::SetSources(Feed& feed, std::vector<std::string> sources) {
+  feed.sources = std::move(sources);
+  feed.paths.assign(feed.sources.size(), nullptr);
+  for (std::size_t i = 0; i < feed.sources.size(); ++i) feed.paths[i] = feed.site->FindPath(feed.sources[i]);
+}
+
+Path* SiteTable::PathOf(Feed& feed, std::size_t source) {
+  if (feed.paths[source] == nullptr) {
+    Path* path = MakePath(*feed.site, feed.sources[source]);
+    if (path == nullptr) return nullptr;
+    for (const std::unique_ptr<Feed>& other : feed.site->feeds) {
+      for (std::size_t i = 0; i < other->sources.size(); ++i) {
+        if (other->sources[i] == path->source.name) other->paths[i] = path;
+      }
+    }
+  }
+  return feed.paths[source];
+}
+
+Path* SiteTable::MakePath(Site& site, std::string_view source) {
   if (Path* known = site.FindPath(source)) return known;
   std::optional<SourceOptions> options = FindSource(*parts_.options, source);
   if (!options) return nullptr;

@@ -23,8 +23,8 @@ class SiteTable {
   [[nodiscard]] Site& Get(SiteTarget target, std::string_view domain);
   // Where a lane's jobs wait; made if new.
   [[nodiscard]] Feed& FeedOf(Site& site, const std::string& pool, const std::string& preferred);
-  // The site's path from this source; null if the source is not configured.
-  [[nodiscard]] Path* PathOf(Site& site, std::string_view source);
+  // The path of a feed's source; made if new, null if the source is not configured.
+  [[nodiscard]] Path* PathOf(Feed& feed, std::size_t source);
 
   // A domain left, or a connection ended.
   void MaybeVacant(Site& site);
@@ -36,6 +36,8 @@ class SiteTable {
 
  private:
   void Apply(Site& site);
+  void SetSources(Feed& feed, std::vector<std::string> sources);
+  [[nodiscard]] Path* MakePath(Site& site, std::string_view source);
   [[nodiscard]] std::string KeyOf(const SiteTarget& target, const EffectiveRule& rule) const;
 
   Parts& parts_;

@@ -26,10 +26,12 @@ Wall DueOf(const Lane& lane) {
   return due;
 }
 
-std::optional<Wall> OldestDue(const Site& site, const std::string& source) {
+bool Serves(const Path& path, const Feed& feed) { return std::ranges::find(feed.paths, &path) != feed.paths.end(); }
+
+std::optional<Wall> OldestDue(const Site& site, const Path& path) {
   std::optional<Wall> oldest;
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
-    if (std::ranges::find(feed->sources, source) == feed->sources.end()) continue;
+    if (!Serves(path, *feed)) continue;
     for (const auto& line : feed->lines) {
       for (const Lane* lane = line.front(); lane != nullptr; lane = line.Next(*lane)) {
         const Wall due = DueOf(*lane);
@@ -40,10 +42,10 @@ std::optional<Wall> OldestDue(const Site& site, const std::string& source) {
   return oldest;
 }
 
-std::uint64_t ReadyFor(const Site& site, const std::string& source) {
+std::uint64_t ReadyFor(const Site& site, const Path& path) {
   std::uint64_t ready = 0;
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
-    if (std::ranges::find(feed->sources, source) != feed->sources.end()) ready += feed->ready;
+    if (Serves(path, *feed)) ready += feed->ready;
   }
   return ready;
 }
@@ -54,7 +56,7 @@ SiteSnapshot SnapshotOf(const Site& site, const Path& path, Now now) {
   snapshot.provider = site.provider;
   snapshot.source = path.source.name;
   snapshot.domains = static_cast<std::uint32_t>(site.domains.size());
-  snapshot.ready = ReadyFor(site, path.source.name);
+  snapshot.ready = ReadyFor(site, path);
   snapshot.connections = static_cast<std::uint32_t>(path.connections.size());
   snapshot.messages_per_second = path.meter.PerSecond(now.monotonic);
   snapshot.last_reply = path.last_reply;
@@ -74,7 +76,7 @@ SiteSnapshot SnapshotOf(const Site& site, const Path& path, Now now) {
     const Binding binding = path.binding != Binding::kNone ? path.binding : asked.binding;
     snapshot.binding_limit = ToString(binding);
     if (binding == Binding::kNone || binding == Binding::kConnections) {
-      snapshot.oldest_due = OldestDue(site, path.source.name);
+      snapshot.oldest_due = OldestDue(site, path);
     }
   }
   return snapshot;

@@ -1,6 +1,7 @@
 #include "tests/engine/delivery/receiver.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tests/engine/delivery/fake_tls.h"
 
@@ -28,7 +29,12 @@ bool ReceiverSession::Say(std::string_view scripted, std::string_view usual, std
   return !reply.starts_with("421");
 }
 
-bool ReceiverSession::Open(std::string& out) { return Say(receiver_.script.banner, "", out); }
+bool ReceiverSession::Open(std::string& out) {
+  handshaking_ = receiver_.script.implicit_tls;
+  if (handshaking_) return true;
+  greeted_ = true;
+  return Say(receiver_.script.banner, "", out);
+}
 
 bool ReceiverSession::Receive(std::string_view bytes, Monotonic now, std::string& out) {
   in_ += tls_ ? Scramble(bytes) : std::string(bytes);
@@ -77,13 +83,18 @@ bool ReceiverSession::Line(std::string_view line, Monotonic now, std::string& ou
     out += '\n';
     tls_ = true;
     in_ = Scramble(in_);
-    return true;
+    return std::exchange(greeted_, true) || Say(script.banner, "", out);
   }
   if (line.starts_with("EHLO")) {
     std::string reply = "250-mx greets you\r\n";
     for (const std::string& extension : script.extensions) reply += "250-" + extension + "\r\n";
     if (script.offers_tls && !tls_) reply += "250-STARTTLS\r\n";
     return Say(reply + "250 HELP", "", out);
+  }
+  if (line.starts_with("AUTH PLAIN ")) {
+    authenticated_ = line.substr(11) == script.auth;
+    receiver_.authenticated += authenticated_ ? 1 : 0;
+    return Say("", authenticated_ ? "235 2.7.0 welcome" : "535 5.7.8 wrong", out);
   }
   if (line == "STARTTLS") {
     const bool open = Say("", "220 go ahead", out);
@@ -99,6 +110,7 @@ bool ReceiverSession::Line(std::string_view line, Monotonic now, std::string& ou
     return false;
   }
   if (line.starts_with("MAIL FROM:<")) {
+    if (!script.auth.empty() && !authenticated_) return Say("530 5.7.0 authenticate first", "", out);
     if (script.messages_per_session != 0 && messages_ >= script.messages_per_session) {
       return Say("421 4.7.0 Max message per connection reached", "", out);
     }

@@ -36,6 +36,8 @@ struct ReceiverScript {
   std::string banner = "220 mx ESMTP";
   std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000", "ENHANCEDSTATUSCODES"};
   bool offers_tls = true;
+  bool implicit_tls = false;               // from the first byte, as on port 465
+  std::string auth;                        // the one AUTH PLAIN argument that is accepted, in base64
   bool tls_broken = false;                 // the handshake fails
   std::uint32_t messages_per_session = 0;  // then 421 to MAIL; 0: no cap
   // Replies; empty: the positive one. The argument is the session's message, as far as it is known.
@@ -57,6 +59,7 @@ class Receiver {
   std::uint64_t handshakes = 0;
   std::uint64_t open = 0;
   std::uint64_t most_open = 0;
+  std::uint64_t authenticated = 0;
 };
 
 // The server's end of one connection. Bytes in, bytes out; no time of its own.
@@ -86,6 +89,8 @@ class ReceiverSession {
   bool data_ = false;
   bool tls_ = false;
   bool handshaking_ = false;
+  bool greeted_ = false;
+  bool authenticated_ = false;
   bool stalled_ = false;
   bool reset_ = false;
 };

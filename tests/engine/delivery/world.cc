@@ -97,15 +97,15 @@ World::World(WorldSettings settings)
 
 World::~World() = default;
 
-Receiver& World::AddReceiver(const std::string& host, const std::vector<std::string>& domains,
-                             std::uint16_t preference) {
+Receiver& World::AddReceiver(const std::string& host, const std::vector<std::string>& domains, std::uint16_t preference,
+                             std::uint16_t port) {
   receivers_.push_back(std::make_unique<Receiver>());
   Receiver& receiver = *receivers_.back();
   const auto number = receivers_.size();
   // Public in form (RFC 2544's range is not refused as private would be).
   const IpAddress ip{IpAddress::Family::kIpv4,
                      {9, 9, static_cast<std::uint8_t>(number / 250), static_cast<std::uint8_t>(1 + number % 250)}};
-  directory_[{ip, 25}] = &receiver;
+  directory_[{ip, port}] = &receiver;
   names.addresses[host] = {ip};
   for (const std::string& domain : domains) {
     dns::MxAnswer& answer = names.mx[domain];

@@ -39,8 +39,10 @@ class World {
   ~World();
 
   // A receiver at an address of its own, the MX of these domains under this host name.
-  Receiver& AddReceiver(const std::string& host, const std::vector<std::string>& domains,
-                        std::uint16_t preference = 10);
+  Receiver& AddReceiver(const std::string& host, const std::vector<std::string>& domains, std::uint16_t preference = 10,
+                        std::uint16_t port = 25);
+  // Makes it reachable at one more address.
+  void Listen(const SocketAddress& address, Receiver& receiver) { directory_[address] = &receiver; }
   // Tells the cores of it.
   queue::CampaignPtr Submit(const CampaignPlan& plan);
   void SetState(queue::CampaignId id, queue::CampaignState state);
