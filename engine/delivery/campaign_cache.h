@@ -37,6 +37,7 @@ struct CampaignEntry {
   queue::CampaignPtr first;   // never replaced: its strings may be looked at while messages are in flight
   queue::CampaignPtr latest;  // as last told
   bool told = false;          // latest came by command, which is newer than what a reader saw earlier
+  bool end_noticed = false;   // that it was cancelled or has expired
   Monotonic touched{};
   bool limited = false;
   Gcra rate;

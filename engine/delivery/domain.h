@@ -37,6 +37,8 @@ struct Domain {
   bool rewinding = false;           // its cursor is dropped once nothing taken with it is open
   bool leaving = false;             // is released once nothing of it is open
   bool ended_any = false;           // since its assignment, something of it was settled
+  bool seek_ended = false;          // jobs of an ended campaign may stand behind its full window
+  std::uint32_t seeks = 0;          // answers in a row that brought none of them
   std::chrono::nanoseconds rest{};  // at release: its home leaves it alone for so long
   Monotonic take_after{};           // the reader failed; not again before
   Monotonic polled_at{};            // when its last Take was asked

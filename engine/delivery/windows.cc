@@ -14,9 +14,16 @@
 namespace postrider::delivery {
 namespace {
 
-// A domain asks for more below this many jobs, and for this many: a whole block, so its window is at most about 512.
+// A Take asks for this many: a whole block.
 constexpr std::size_t kTakeJobs = 256;
-constexpr std::uint32_t kLowWater = 256;
+// A domain asks for more below so many jobs: enough to fill the flights of all connections it may have while the reader
+// works, but of mail whose rate is limited only what goes in the next seconds, so that little stands before what is
+// urgent.
+constexpr std::uint32_t kLowWaterPerConnection = 32;
+constexpr std::uint32_t kLowWaterLeast = 16;
+constexpr std::uint32_t kLowWaterUsual = 256;
+constexpr std::uint32_t kLowWaterMost = 4096;
+constexpr double kLowWaterSeconds = 10;
 // Requests with the reader at once: enough to keep it busy, few enough that their answers are a small part of a window.
 constexpr std::size_t kTakesOut = 64;
 // After a failed read, and before looking again for mail that came to a domain which seemed read to its end.
@@ -113,8 +120,19 @@ void Windows::Consider(Domain& domain) {
   }
 }
 
+std::uint32_t Windows::LowWater(const Domain& domain) const {
+  if (domain.site == nullptr) return kLowWaterUsual;
+  const EffectiveRule& rule = domain.site->rule;
+  const auto paths = static_cast<std::uint32_t>(std::max<std::size_t>(1, domain.site->paths.size()));
+  const std::uint32_t flights = static_cast<std::uint32_t>(rule.connections) * paths * kLowWaterPerConnection;
+  const std::uint32_t usual = std::clamp(flights, kLowWaterUsual, kLowWaterMost);
+  if (!rule.messages_per_second) return usual;
+  const double soon = *rule.messages_per_second * paths * kLowWaterSeconds;
+  return static_cast<std::uint32_t>(std::clamp<double>(soon, kLowWaterLeast, usual));
+}
+
 bool Windows::WantsMore(const Domain& domain) const {
-  return domain.more && domain.waiting < kLowWater && !parts_.draining && parts_.now() >= domain.take_after;
+  return domain.more && domain.waiting < LowWater(domain) && !parts_.draining && parts_.now() >= domain.take_after;
 }
 
 void Windows::Refill(Domain& domain) {
@@ -144,7 +162,7 @@ void Windows::SendTake(Domain& domain, ReadRequest& request) {
   domain.polled_at = parts_.now();
   request.what = queue::TakeRequest{.domain = domain.name,
                                     .cursor = domain.cursor,
-                                    .max_jobs = domain.waiting < kLowWater ? kTakeJobs : 1,
+                                    .max_jobs = domain.waiting < LowWater(domain) ? kTakeJobs : 1,
                                     .now = parts_.loop.now().wall};
   parts_.ports.to_reader.Publish();
   ++takes_out_;
@@ -152,25 +170,29 @@ void Windows::SendTake(Domain& domain, ReadRequest& request) {
 
 // The window is full: of what was taken only that is kept which must not wait behind it, and the cursor goes back to
 // where it stood for the campaigns whose jobs are given up unseen.
-void Windows::KeepUrgent(const queue::DomainCursor& before, queue::TakenJobs& taken) {
+void Windows::KeepUrgent(Domain& domain, queue::TakenJobs& taken) {
   std::vector<queue::CampaignId> given_up;
+  bool any_ending = false;
   for (const queue::CampaignPtr& campaign : taken.campaigns) {
     const CampaignEntry& entry = parts_.campaigns->Enter(campaign);
     const CampaignStanding standing = entry.Standing(parts_.loop.now().wall);
     const bool ending = standing == CampaignStanding::kCancelled || standing == CampaignStanding::kExpired;
+    any_ending |= ending;
     if (!ending && !entry.transactional()) given_up.push_back(campaign->id);
   }
+  // Campaigns take turns, so after as many answers as there are campaigns each had its own.
+  domain.seeks = any_ending ? 0 : domain.seeks + 1;
+  if (domain.seeks > taken.cursor.campaigns.size()) domain.seek_ended = false;
   if (given_up.empty()) return;
   const auto is_given_up = [&given_up](queue::CampaignId id) {
     return std::ranges::find(given_up, id) != given_up.end();
   };
   std::erase_if(taken.jobs, [&](const queue::Job& job) { return is_given_up(job.id.campaign); });
   std::erase_if(taken.cursor.campaigns, [&](const auto& position) { return is_given_up(position.campaign); });
-  for (const queue::DomainCursor::Position& position : before.campaigns) {
+  for (const queue::DomainCursor::Position& position : domain.cursor.campaigns) {
     if (is_given_up(position.campaign)) taken.cursor.campaigns.push_back(position);
   }
   std::ranges::sort(taken.cursor.campaigns, {}, &queue::DomainCursor::Position::campaign);
-  taken.cursor.last_campaign = before.last_campaign;
   taken.more = true;
 }
 
@@ -189,7 +211,7 @@ void Windows::OnTaken(ReadAnswer& answer) {
     taken->jobs.clear();  // given up unseen: the cursor that would pass them is dropped
     return Consider(domain);
   }
-  if (domain.waiting >= kLowWater) KeepUrgent(domain.cursor, *taken);
+  if (domain.waiting >= LowWater(domain)) KeepUrgent(domain, *taken);
   domain.cursor = std::move(taken->cursor);
   domain.more = taken->more;
   if (!taken->jobs.empty()) {
@@ -200,6 +222,8 @@ void Windows::OnTaken(ReadAnswer& answer) {
     Place(domain, batch);
   }
   if (domain.mode == Domain::Mode::kSweep && domain.swept >= kSweepJobs) domain.leaving = true;
+  if (!domain.more) domain.seek_ended = false;
+  if (domain.seek_ended && domain.waiting >= LowWater(domain)) return Poll(domain);
   Consider(domain);
 }
 
@@ -228,7 +252,7 @@ void Windows::Place(Domain& domain, Batch& batch) {
     ++jobs_;
     if (lane->feed_link.linked && !lane->throttled) lane->feed->AddReady(*lane, 1);
   }
-  for (Lane* one : touched) Judge(*one);
+  for (Lane* one : touched) Judge(*one, true);
   if (domain.site != nullptr) parts_.admission->MarkPending(*domain.site);
 }
 
@@ -254,190 +278,10 @@ void Windows::PruneLanes(Domain& domain) {
   });
 }
 
-// ---- lanes
-
-// What may become of a lane's jobs now.
-void Windows::Judge(Lane& lane) {
-  Domain& domain = *lane.domain;
-  switch (lane.campaign->Standing(parts_.loop.now().wall)) {
-    case CampaignStanding::kCancelled:
-      return End(lane, LaneEnd::kCancelled);
-    case CampaignStanding::kExpired:
-      return End(lane, LaneEnd::kExpired);
-    case CampaignStanding::kWait:
-      GiveUp(lane);
-      if (domain.mode == Domain::Mode::kSend) Rewind(domain);
-      return;
-    case CampaignStanding::kGo:
-      break;
-  }
-  switch (domain.mode) {
-    case Domain::Mode::kSend:
-      return JoinLine(lane);
-    case Domain::Mode::kSweep:
-      domain.swept += static_cast<std::uint32_t>(lane.jobs.size());
-      return GiveUp(lane);
-    case Domain::Mode::kBounce:
-      return End(lane, LaneEnd::kBounced);
-  }
-}
-
-void Windows::JoinLine(Lane& lane) {
-  lane.end = LaneEnd::kNone;
-  if (lane.ending_link.linked) ending_.Remove(lane);
-  if (lane.feed == nullptr || lane.feed_link.linked || lane.jobs.empty()) return;
-  lane.feed->LineOf(lane).PushBack(lane);
-  lane.feed->AddReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
-}
-
-void Windows::LeaveLine(Lane& lane) {
-  if (!lane.feed_link.linked) return;
-  if (std::exchange(lane.throttled, false)) return lane.campaign->throttled.Remove(lane);
-  lane.feed->LineOf(lane).Remove(lane);
-  lane.feed->RemoveReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
-}
-
-void Windows::Throttle(Lane& lane) {
-  LeaveLine(lane);
-  CampaignEntry& campaign = *lane.campaign;
-  lane.throttled = true;
-  campaign.throttled.PushBack(lane);
-  const Monotonic due = campaign.rate.Earliest(parts_.now());
-  if (!campaign.timer.set() && due != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, due);
-}
-
-void Windows::Unthrottle(CampaignEntry& entry) {
-  // Only as many lanes as the rate feeds: the rest would come back at once, and the first would always win.
-  const Monotonic now = parts_.now();
-  const double burst = std::max(1.0, entry.rate.burst());
-  for (int i = 0; i < static_cast<int>(burst) && !entry.throttled.empty(); ++i) {
-    Lane& lane = *entry.throttled.front();
-    LeaveLine(lane);
-    JoinLine(lane);
-    parts_.admission->MarkPending(*lane.feed->site);
-  }
-  if (!entry.throttled.empty()) {
-    const std::chrono::nanoseconds step(static_cast<std::int64_t>(1e9 / std::max(entry.rate.per_second(), 1e-6)));
-    parts_.loop.timers().Set(entry.timer, std::max(entry.rate.Earliest(now), now + step));
-  }
-}
-
-void Windows::End(Lane& lane, LaneEnd end) {
-  LeaveLine(lane);
-  lane.end = end;
-  if (!lane.jobs.empty() && !lane.ending_link.linked) ending_.PushBack(lane);
-}
-
-void Windows::ProcessEnding() {
-  while (!ending_.empty() && parts_.admission->UnsyncedAllows()) {
-    Lane& lane = *ending_.front();
-    WindowJob& job = *lane.jobs.PopFront();
-    --lane.domain->waiting;
-    if (lane.jobs.empty()) ending_.Remove(lane);
-    parts_.settlement->EndWithoutAttempt(job, lane.end);
-  }
-}
-
-void Windows::GiveUp(Lane& lane) {
-  LeaveLine(lane);
-  if (lane.ending_link.linked) ending_.Remove(lane);
-  while (WindowJob* job = lane.jobs.PopFront()) {
-    --lane.domain->waiting;
-    Drop(*job);
-  }
-}
-
-void Windows::GiveUp(Domain& domain) {
-  for (const std::unique_ptr<Lane>& lane : domain.lanes) GiveUp(*lane);
-}
-
-void Windows::Rewind(Domain& domain) {
-  domain.rewinding = true;
-  // Should our word about a campaign be older than the reader's, asking again at once would bring the same jobs.
-  domain.take_after = parts_.now() + kReadAgainAfter;
-  GiveUp(domain);
-}
-
-void Windows::Leave(Domain& domain, std::chrono::nanoseconds rest) {
-  domain.leaving = true;
-  domain.rest = rest;
-  GiveUp(domain);
-}
-
-// ---- jobs
-
-WindowJob& Windows::TakeFront(Lane& lane) {
-  WindowJob& job = *lane.jobs.PopFront();
-  lane.feed->RemoveReady(lane, 1);
-  job.in_flight = true;
-  ++lane.in_flight;
-  ++lane.domain->in_flight;
-  --lane.domain->waiting;
-  return job;
-}
-
-void Windows::Returned(WindowJob& job) {
-  Lane& lane = *job.lane;
-  Domain& domain = *lane.domain;
-  job.in_flight = false;
-  --lane.in_flight;
-  --domain.in_flight;
-  ++domain.waiting;
-  WindowJob* place = lane.jobs.front();
-  while (place != nullptr && place->order < job.order) place = lane.jobs.Next(*place);
-  if (place != nullptr) {
-    lane.jobs.InsertBefore(*place, job);
-  } else {
-    lane.jobs.PushBack(job);
-  }
-  if (domain.rewinding || domain.leaving) {
-    GiveUp(lane);
-    return Consider(domain);
-  }
-  if (lane.feed_link.linked) {
-    if (!lane.throttled) lane.feed->AddReady(lane, 1);
-    return;
-  }
-  Judge(lane);
-  Consider(domain);
-}
-
-void Windows::Settled(WindowJob& job) {
-  Domain& domain = *job.lane->domain;
-  if (job.in_flight) {
-    --job.lane->in_flight;
-    --domain.in_flight;
-  }
-  ++domain.unsettled;
-  domain.ended_any = true;
-  Drop(job);
-  Consider(domain);
-}
-
-void Windows::Committed(Domain& domain) {
-  --domain.unsettled;
-  Consider(domain);
-}
-
-void Windows::Drop(WindowJob& job) {
-  Batch* batch = job.batch;
-  pool_.Put(job);
-  --jobs_;
-  if (--batch->open != 0) return;
-  batches_.Remove(*batch);
-  std::unique_ptr<Batch>(batch).reset();
-}
-
 // ---- changes from outside
 
 void Windows::Tick() {
-  const Wall wall = parts_.loop.now().wall;
-  for (const auto& [id, entry] : parts_.campaigns->entries()) {
-    if (entry->Standing(wall) != CampaignStanding::kExpired) continue;
-    for (Lane* lane = entry->lanes.front(); lane != nullptr; lane = entry->lanes.Next(*lane)) {
-      if (lane->end != LaneEnd::kExpired) End(*lane, LaneEnd::kExpired);
-    }
-  }
+  for (const auto& [id, entry] : parts_.campaigns->entries()) NoticeEnd(*entry);
   const Monotonic now = parts_.now();
   const EngineOptions& limits = parts_.options->engine;
   const std::size_t active = std::max(parts_.backlog->active(), domains_.size());
@@ -449,11 +293,7 @@ void Windows::Tick() {
     const bool moves = domain->site == nullptr || parts_.admission->BlockedUntil(*domain->site) <= now;
     if (domain->Open() && moves && now - domain->polled_at >= kPollAfter) {
       domain->more = true;
-      const bool settled = !domain->take_asked && !domain->rewinding && !domain->leaving;
-      if (settled && domain->waiting >= kLowWater && parts_.campaigns->knows_transactional()) {
-        domain->take_asked = true;
-        polling_.PushBack(*domain);
-      }
+      if (domain->waiting >= LowWater(*domain) && parts_.campaigns->knows_transactional()) Poll(*domain);
     }
     if (crowded) MaybePark(*domain);
     Consider(*domain);
@@ -476,16 +316,39 @@ void Windows::CampaignChanged(CampaignEntry& entry) {
     LeaveLine(*lane);
     lane->end = LaneEnd::kNone;
     if (lane->ending_link.linked) ending_.Remove(*lane);
-    Judge(*lane);
+    Judge(*lane, false);
     if (lane->feed != nullptr) parts_.admission->MarkPending(*lane->feed->site);
   }
-  const CampaignStanding standing = entry.Standing(parts_.loop.now().wall);
+  entry.end_noticed = false;
+  NoticeEnd(entry);
   Domain* next = nullptr;
   for (Domain* domain = all_.front(); domain != nullptr; domain = next) {
     next = all_.Next(*domain);
-    if (standing != CampaignStanding::kWait) domain->more = true;
     Consider(*domain);
   }
+}
+
+// Its jobs end wherever they stand, also behind full windows and on paths where nothing moves.
+void Windows::NoticeEnd(CampaignEntry& entry) {
+  const CampaignStanding standing = entry.Standing(parts_.loop.now().wall);
+  if (standing != CampaignStanding::kCancelled && standing != CampaignStanding::kExpired) return;
+  if (std::exchange(entry.end_noticed, true)) return;
+  for (Lane* lane = entry.lanes.front(); lane != nullptr; lane = entry.lanes.Next(*lane)) {
+    End(*lane, standing == CampaignStanding::kCancelled ? LaneEnd::kCancelled : LaneEnd::kExpired);
+  }
+  for (Domain* domain = all_.front(); domain != nullptr; domain = all_.Next(*domain)) {
+    domain->more = true;
+    domain->seek_ended = true;
+    domain->seeks = 0;
+    if (domain->waiting >= LowWater(*domain)) Poll(*domain);
+  }
+}
+
+// Asks for what must not wait behind a full window.
+void Windows::Poll(Domain& domain) {
+  if (domain.take_asked || domain.rewinding || domain.leaving || parts_.draining) return;
+  domain.take_asked = true;
+  polling_.PushBack(domain);
 }
 
 void Windows::Reload() {

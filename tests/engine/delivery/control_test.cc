@@ -97,6 +97,25 @@ TEST(Campaign, ExpiresOnTimeAlsoWhereNothingCanBeSent) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Campaign, CancelledEndsAlsoBehindTheFullWindowOfAnotherThatCannotGo) {
+  World world;
+  world.AddReceiver("mx.dead.test", {"dead.test"}).script.listening = false;
+  world.Submit({.recipients = Recipients(3000, {"dead.test"})});
+  std::vector<std::string> others;
+  for (int i = 0; i < 2000; ++i) others.push_back("bob" + std::to_string(i) + "@dead.test");
+  const queue::CampaignPtr cancelled = world.Submit({.recipients = others});
+  for (int i = 0; i < 2000; ++i) others[static_cast<std::size_t>(i)].insert(0, "expires");
+  world.Submit({.recipients = others, .expires_after = minutes(10)});
+  world.RunFor(minutes(2));
+  world.SetState(cancelled->id, CampaignState::kCancelled);
+  EXPECT_TRUE(world.RunUntil([&] { return world.queue.Count(EventKind::kCancelled) == 2000; }, seconds(5)));
+  EXPECT_EQ(world.queue.Count(EventKind::kExpired), 0u);
+  world.RunFor(minutes(8));
+  EXPECT_TRUE(world.RunUntil([&] { return world.queue.Count(EventKind::kExpired) == 2000; }, seconds(5)));
+  EXPECT_EQ(world.queue.queued(), 3000u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 TEST(Pause, OfEverythingASiteOrASourceHoldsItsMail) {
   struct Case {
     CoreCommand::Target target;

@@ -126,11 +126,16 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
     picks.push_back({record, 0, 0});
   }
   for (const MailClass mail_class : {MailClass::kTransactional, MailClass::kBulk}) {
-    // Campaigns take turns, block by block.
+    // Campaigns take turns, block by block, beginning after the one that was last.
+    std::vector<queue::CampaignId> turns;
+    for (const auto& [id, blocks] : rows.blocks) {
+      if (campaigns_.at(id)->spec.mail_class == mail_class && MayGo(id, request.now)) turns.push_back(id);
+    }
+    std::ranges::rotate(turns, std::ranges::upper_bound(turns, taken.cursor.last_campaign));
     for (bool found = true; found;) {
       found = false;
-      for (const auto& [id, blocks] : rows.blocks) {
-        if (campaigns_.at(id)->spec.mail_class != mail_class || !MayGo(id, request.now)) continue;
+      for (const queue::CampaignId id : turns) {
+        const std::vector<Block>& blocks = rows.blocks.at(id);
         queue::DomainCursor::Position& position = position_of(id);
         const auto block =
             std::ranges::find_if(blocks, [&position](const Block& one) { return one.number >= position.next_block; });
@@ -141,6 +146,7 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
         }
         found = true;
         position.next_block = block->number + 1;
+        taken.cursor.last_campaign = id;
         for (std::size_t i = 0; i < block->rows.size(); ++i) {
           if (block->rows[i] != nullptr) picks.push_back({block->rows[i], block->number, static_cast<std::uint8_t>(i)});
         }

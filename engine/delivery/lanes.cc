@@ -1,0 +1,198 @@
+// The part of Windows that moves jobs and lanes: into the lines of feeds and out of them, to connections and back, to
+// their end.
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "engine/delivery/admission.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/settlement.h"
+#include "engine/delivery/site.h"
+#include "engine/delivery/windows.h"
+
+namespace postrider::delivery {
+namespace {
+
+// Before jobs are asked for again that were just given up because of a word that may be older than the reader's.
+constexpr std::chrono::seconds kAskAgainAfter{1};
+
+}  // namespace
+
+// ---- lanes
+
+// What may become of a lane's jobs now. word_may_be_old: they have just been read, and the reader may know of a change
+// of their campaign that we have not heard of.
+void Windows::Judge(Lane& lane, bool word_may_be_old) {
+  Domain& domain = *lane.domain;
+  switch (lane.campaign->Standing(parts_.loop.now().wall)) {
+    case CampaignStanding::kCancelled:
+      return End(lane, LaneEnd::kCancelled);
+    case CampaignStanding::kExpired:
+      return End(lane, LaneEnd::kExpired);
+    case CampaignStanding::kWait:
+      if (lane.jobs.empty()) return LeaveLine(lane);
+      GiveUp(lane);
+      if (domain.mode == Domain::Mode::kSend) Rewind(domain, word_may_be_old);
+      return;
+    case CampaignStanding::kGo:
+      break;
+  }
+  switch (domain.mode) {
+    case Domain::Mode::kSend:
+      return JoinLine(lane);
+    case Domain::Mode::kSweep:
+      domain.swept += static_cast<std::uint32_t>(lane.jobs.size());
+      return GiveUp(lane);
+    case Domain::Mode::kBounce:
+      return End(lane, LaneEnd::kBounced);
+  }
+}
+
+void Windows::JoinLine(Lane& lane) {
+  lane.end = LaneEnd::kNone;
+  if (lane.ending_link.linked) ending_.Remove(lane);
+  if (lane.feed == nullptr || lane.feed_link.linked || lane.jobs.empty()) return;
+  lane.feed->LineOf(lane).PushBack(lane);
+  lane.feed->AddReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
+}
+
+void Windows::LeaveLine(Lane& lane) {
+  if (!lane.feed_link.linked) return;
+  if (std::exchange(lane.throttled, false)) return lane.campaign->throttled.Remove(lane);
+  lane.feed->LineOf(lane).Remove(lane);
+  lane.feed->RemoveReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
+}
+
+void Windows::Throttle(Lane& lane) {
+  LeaveLine(lane);
+  CampaignEntry& campaign = *lane.campaign;
+  lane.throttled = true;
+  campaign.throttled.PushBack(lane);
+  const Monotonic due = campaign.rate.Earliest(parts_.now());
+  if (!campaign.timer.set() && due != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, due);
+}
+
+void Windows::Unthrottle(CampaignEntry& entry) {
+  // Only as many lanes as the rate feeds: the rest would come back at once, and the first would always win.
+  const Monotonic now = parts_.now();
+  const double burst = std::max(1.0, entry.rate.burst());
+  for (int i = 0; i < static_cast<int>(burst) && !entry.throttled.empty(); ++i) {
+    Lane& lane = *entry.throttled.front();
+    LeaveLine(lane);
+    JoinLine(lane);
+    parts_.admission->MarkPending(*lane.feed->site);
+  }
+  if (!entry.throttled.empty()) {
+    const std::chrono::nanoseconds step(static_cast<std::int64_t>(1e9 / std::max(entry.rate.per_second(), 1e-6)));
+    parts_.loop.timers().Set(entry.timer, std::max(entry.rate.Earliest(now), now + step));
+  }
+}
+
+void Windows::End(Lane& lane, LaneEnd end) {
+  LeaveLine(lane);
+  lane.end = end;
+  if (!lane.jobs.empty() && !lane.ending_link.linked) ending_.PushBack(lane);
+}
+
+void Windows::ProcessEnding() {
+  while (!ending_.empty() && parts_.admission->UnsyncedAllows()) {
+    Lane& lane = *ending_.front();
+    WindowJob& job = *lane.jobs.PopFront();
+    --lane.domain->waiting;
+    if (lane.jobs.empty()) ending_.Remove(lane);
+    parts_.settlement->EndWithoutAttempt(job, lane.end);
+  }
+}
+
+void Windows::GiveUp(Lane& lane) {
+  LeaveLine(lane);
+  if (lane.ending_link.linked) ending_.Remove(lane);
+  while (WindowJob* job = lane.jobs.PopFront()) {
+    --lane.domain->waiting;
+    Drop(*job);
+  }
+}
+
+void Windows::GiveUp(Domain& domain) {
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) GiveUp(*lane);
+}
+
+void Windows::Rewind(Domain& domain, bool wait) {
+  domain.rewinding = true;
+  // Asking again at once would bring the same jobs.
+  if (wait) domain.take_after = parts_.now() + kAskAgainAfter;
+  GiveUp(domain);
+}
+
+void Windows::Leave(Domain& domain, std::chrono::nanoseconds rest) {
+  domain.leaving = true;
+  domain.rest = rest;
+  GiveUp(domain);
+}
+
+// ---- jobs
+
+WindowJob& Windows::TakeFront(Lane& lane) {
+  WindowJob& job = *lane.jobs.PopFront();
+  lane.feed->RemoveReady(lane, 1);
+  job.in_flight = true;
+  ++lane.in_flight;
+  ++lane.domain->in_flight;
+  --lane.domain->waiting;
+  return job;
+}
+
+void Windows::Returned(WindowJob& job) {
+  Lane& lane = *job.lane;
+  Domain& domain = *lane.domain;
+  job.in_flight = false;
+  --lane.in_flight;
+  --domain.in_flight;
+  ++domain.waiting;
+  WindowJob* place = lane.jobs.front();
+  while (place != nullptr && place->order < job.order) place = lane.jobs.Next(*place);
+  if (place != nullptr) {
+    lane.jobs.InsertBefore(*place, job);
+  } else {
+    lane.jobs.PushBack(job);
+  }
+  if (domain.rewinding || domain.leaving) {
+    GiveUp(lane);
+    return Consider(domain);
+  }
+  if (lane.feed_link.linked) {
+    if (!lane.throttled) lane.feed->AddReady(lane, 1);
+    return;
+  }
+  Judge(lane, false);
+  Consider(domain);
+}
+
+void Windows::Settled(WindowJob& job) {
+  Domain& domain = *job.lane->domain;
+  if (job.in_flight) {
+    --job.lane->in_flight;
+    --domain.in_flight;
+  }
+  ++domain.unsettled;
+  domain.ended_any = true;
+  Drop(job);
+  Consider(domain);
+}
+
+void Windows::Committed(Domain& domain) {
+  --domain.unsettled;
+  Consider(domain);
+}
+
+void Windows::Drop(WindowJob& job) {
+  Batch* batch = job.batch;
+  pool_.Put(job);
+  --jobs_;
+  if (--batch->open != 0) return;
+  batches_.Remove(*batch);
+  std::unique_ptr<Batch>(batch).reset();
+}
+
+}  // namespace postrider::delivery
