@@ -35,7 +35,14 @@ class Prometheus(Jail):
         self.make("var/data")
         self.start("/usr/bin/prometheus", "--config.file=/etc/prometheus.yml", "--storage.tsdb.path=/var/data",
                    f"--web.listen-address={self.address}:{self.port}")
-        loopback.wait_for("prometheus", lambda: addresses.answers(self.address, self.port), self.process)
+        loopback.wait_for("prometheus", self.is_ready, self.process)
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.address}:{self.port}/-/ready", timeout=10) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
 
     def query(self, expression):
         """Labels (sorted pairs) -> value, of an instant query."""
