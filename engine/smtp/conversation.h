@@ -43,7 +43,7 @@ struct MessageResult {
 };
 
 // What the conversation asks of its owner, and tells it. Implemented by delivery's Connection. The calls come from
-// inside Receive, Begin and Tick, and may not call back into the conversation, but for reading.
+// inside Receive, Begin, Flushed and Tick, and may not call back into the conversation, but for reading.
 class ConversationOwner {
  public:
   virtual ~ConversationOwner() = default;
@@ -82,7 +82,8 @@ struct ConversationEnd {
     kProtocol,         // a reply that nothing asked for, malformed, or too long
     kTlsUnavailable,   // TLS is demanded and not offered
     kAuthUnavailable,  // no mechanism of ours is offered, or only without TLS
-    kAborted,          // we broke off: a message could not be rendered after DATA was accepted
+    kAborted,          // we broke off: a message could not be rendered after DATA was accepted, or was refused before
+                       // its content had been sent
   };
   Kind kind = Kind::kQuit;
   Stage stage = Stage::kNone;
@@ -134,7 +135,8 @@ class Conversation {
   void TlsFailed(std::string problem);
   // The socket broke or was closed by the peer.
   void ConnectionLost(std::string problem);
-  // Everything in out() has been taken by the socket, so the block deadline becomes the reply deadline.
+  // Everything in out() has been taken by the socket, so the block deadline becomes the reply deadline, and an answer
+  // to the content is no longer early. May append to out(): an envelope waits for large content to leave.
   void Flushed(Monotonic now);
   // Call when deadline() has passed.
   void Tick(Monotonic now);

@@ -182,6 +182,7 @@ void Conversation::Machine::Flushed(Monotonic now) {
   if (!expected_.empty() && StageOf(expected_.front()) == Stage::kContent) {
     deadline_ = DeadlineOf(expected_.front(), now);
   }
+  Advance(now);  // an envelope may have waited for the content to leave
 }
 
 void Conversation::Machine::Tick(Monotonic now) {

@@ -132,6 +132,7 @@ class Conversation::Machine {
   void OnData(const Reply& reply);
   void OnContent(const Reply& reply);
   void OnEmptyContent(const Reply& reply);
+  void AnsweredEarly(ConversationEnd::Kind kind, const Reply& reply);
   void Advance(Monotonic now);
   void WriteDue(Monotonic now);
   void WriteEnvelope(Transaction& transaction, Monotonic now);

@@ -4,11 +4,21 @@
 #include <string>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "engine/smtp/dot_stuff.h"
 #include "engine/smtp/envelope.h"
 #include "engine/smtp/machine.h"
 
 namespace postrider::smtp {
+namespace {
+
+// A fresh socket takes so much at once (twice the initial window of ten segments, and change). Behind more than that
+// the next envelope waits until the content has left; else its few bytes could be what the socket still holds when the
+// answer to the content comes, which would look early.
+constexpr std::size_t kOneFlightBytes = 64 << 10;
+
+}  // namespace
 
 void Conversation::Machine::Begin(Monotonic now) {
   if (phase_ == Phase::kClosed || phase_ == Phase::kQuitting) return;
@@ -70,9 +80,11 @@ void Conversation::Machine::OnContent(const Reply& reply) {
   Transaction& message = transactions_.front();
   --message.awaited;
   if (reply.code >= 300 && reply.code < 400) return CloseProtocol(Command::kContent, reply, "250");
-  needs_rset_ = false;
-  content_unsent_ = false;
+  // Nobody takes what has not come: a delivery it cannot be.
+  if (content_unsent_ && reply.code < 300) return AnsweredEarly(ConversationEnd::Kind::kProtocol, reply);
   Decide(message, MessageEnd::kReplied, Stage::kContent, &reply);
+  if (content_unsent_) return AnsweredEarly(ConversationEnd::Kind::kAborted, reply);
+  needs_rset_ = false;
   FinishDecided();
 }
 
@@ -80,9 +92,16 @@ void Conversation::Machine::OnEmptyContent(const Reply& reply) {
   Transaction& message = transactions_.front();
   --message.awaited;
   if (reply.code >= 300 && reply.code < 400) return CloseProtocol(Command::kEmptyContent, reply, "a reply to the dot");
+  if (content_unsent_) return AnsweredEarly(ConversationEnd::Kind::kProtocol, reply);
   needs_rset_ = false;
-  content_unsent_ = false;
   FinishDecided();
+}
+
+// Whether the server reads the rest as content or as commands, nobody can say; in the second case its replies to them
+// would be charged to the next message. So there is none.
+void Conversation::Machine::AnsweredEarly(ConversationEnd::Kind kind, const Reply& reply) {
+  Close(kind, Stage::kContent, &reply,
+        fmt::format("the server answered before the content had been sent: {} {}", reply.code, reply.text));
 }
 
 void Conversation::Machine::Decide(Transaction& transaction, MessageEnd end, Stage stage, const Reply* reply) {
@@ -126,7 +145,8 @@ void Conversation::Machine::Advance(Monotonic now) {
 bool Conversation::Machine::MayStartNext() const {
   if (!may_have_next_ || quit_wanted_ || (offer_.mail_max > 0 && messages_ >= offer_.mail_max)) return false;
   if (transactions_.empty()) return true;
-  // Behind content that has been written, if anything may stand behind it.
+  // Behind content that has left, or leaves in one piece with it.
+  if (content_unsent_ && (out_.empty() || content_bytes_ > kOneFlightBytes)) return false;
   const bool behind_content =
       !expected_.empty() && (expected_.front() == Command::kContent || expected_.front() == Command::kEmptyContent);
   return Pipelining() && !transactions_.full() && behind_content && expected_.size() == 1;

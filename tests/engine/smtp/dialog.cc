@@ -6,6 +6,7 @@
 #include <charconv>
 #include <fstream>
 #include <map>
+#include <utility>
 
 namespace postrider::smtp {
 namespace {
@@ -209,11 +210,16 @@ Conversation& DialogRunner::conversation() {
 
 void DialogRunner::Collect() {
   if (!flushes_) return;
+  while (Take() || std::exchange(unflushed_, false)) conversation().Flushed(now_);
+}
+
+bool DialogRunner::Take() {
   std::string& out = conversation().out();
-  if (out.empty()) return;
+  if (out.empty()) return false;
   client_said_ += out;
   out.clear();
-  conversation().Flushed(now_);
+  unflushed_ = !flushes_;
+  return true;
 }
 
 std::optional<std::string> DialogRunner::Settle() {
@@ -276,6 +282,8 @@ std::optional<std::string> DialogRunner::Event(std::string_view word, std::strin
     conversation.Quit(now_);
   } else if (word == "stuck") {
     flushes_ = false;
+  } else if (word == "take") {
+    (void)Take();
   } else if (word == "flush") {
     flushes_ = true;
   } else if (word == "close") {

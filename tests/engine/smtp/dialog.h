@@ -57,6 +57,7 @@ class DialogRunner final : public ConversationOwner {
   void AddMessage(std::string_view rest);
   Conversation& conversation();
   void Collect();
+  bool Take();
 
   ConversationSettings settings_;
   Monotonic now_{};
@@ -64,6 +65,7 @@ class DialogRunner final : public ConversationOwner {
   std::string server_says_;  // S: lines not yet delivered
   std::string client_said_;  // not yet expected
   bool flushes_ = true;
+  bool unflushed_ = false;  // taken while stuck
   int tls_asked_ = 0;
   std::deque<Message> queued_;
   std::deque<Message> open_;
