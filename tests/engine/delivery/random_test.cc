@@ -1,13 +1,14 @@
 // Random worlds: receivers that misbehave in every way we know, operators who change their minds, one to three cores.
 // Whatever happens, each job is in one place, and once all is well again each has its one final event.
 
+#include <fmt/format.h>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <random>
 #include <set>
 
-#include "fmt/format.h"
 #include "tests/engine/delivery/world.h"
 
 namespace postrider::delivery {

@@ -1,5 +1,7 @@
 // Where mail goes: fixed hosts, other ports and transports, AUTH, address families, pools, and MX records that change.
 
+#include <fmt/format.h>
+
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -7,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 
-#include "fmt/format.h"
 #include "tests/engine/delivery/world.h"
 
 namespace postrider::delivery {
