@@ -94,6 +94,8 @@ class StoreWriter {
   void FindFront(DomainState& domain, const Event& event);
   void PutRetry(const LiveCampaign& campaign, const Outcome& outcome, DomainEntry& domain);
   [[nodiscard]] Result<void> EraseRows(LiveCampaign& campaign);
+  [[nodiscard]] Result<void> StageErasure(const Campaign& campaign, const TableView& view);
+  [[nodiscard]] Result<void> StageErasureOfDeferred(CampaignId campaign, const TableView& view);
   void FinishIfDone(LiveCampaign& campaign);
   void StageDirty();
 
