@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "queue/lifecycle.h"
+#include "queue/tables.h"
 #include "tests/queue/store_fixture.h"
 
 namespace postrider::queue {
@@ -383,6 +384,12 @@ class History : public StoreTest {
     const auto backlog = store_->Backlog(100, now_);
     ASSERT_TRUE(backlog);
     EXPECT_TRUE(backlog->empty());
+    store_.reset();
+    const auto tables = Tables::Open(options());
+    ASSERT_TRUE(tables);
+    for (const Table table : {Table::kTemplates, Table::kDomains, Table::kBlocks, Table::kDone, Table::kRetry}) {
+      EXPECT_FALSE((*tables)->View().Walk(table, {}, {}).Valid()) << "something is left in table " << int(table);
+    }
   }
 
   std::mt19937_64 random_;
