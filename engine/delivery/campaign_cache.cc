@@ -58,6 +58,23 @@ CampaignEntry& CampaignCache::Update(const queue::CampaignPtr& snapshot) {
   return entry;
 }
 
+// The message as it was read with the job; null if the queue lost it.
+static const queue::StoredTemplate* StoredOf(const WindowJob& job) {
+  const queue::Job& of = job.job();
+  for (const queue::StoredTemplatePtr& stored : job.batch->taken.templates) {
+    if (stored && stored->campaign == of.id.campaign && stored->number == of.template_number) return stored.get();
+  }
+  return nullptr;
+}
+
+std::optional<Wall> EndOf(const WindowJob& job, const Options& options) {
+  const queue::Campaign& campaign = *job.lane->campaign->latest;
+  if (campaign.expires_at || !campaign.spec.standing) return campaign.expires_at;
+  const queue::StoredTemplate* stored = StoredOf(job);
+  if (stored == nullptr) return std::nullopt;
+  return stored->accepted_at + options.RetryFor(campaign.spec.mail_class).expiry;
+}
+
 const std::shared_ptr<const CompiledTemplate>& CampaignCache::TemplateOf(const WindowJob& job) {
   Lane& lane = *job.lane;
   if (lane.compiled == nullptr || lane.compiled_number != job.job().template_number) {
@@ -74,21 +91,18 @@ std::shared_ptr<const CompiledTemplate> CampaignCache::FindOrCompile(const Windo
     return found->second.compiled;
   }
   auto compiled = std::make_shared<CompiledTemplate>();
-  const auto& stored = job.batch->taken.templates;
-  const auto place = std::ranges::find_if(stored, [&key](const queue::StoredTemplatePtr& candidate) {
-    return candidate != nullptr && candidate->campaign == key.first && candidate->number == key.second;
-  });
-  if (place == stored.end()) {
+  const queue::StoredTemplate* stored = StoredOf(job);
+  if (stored == nullptr) {
     compiled->problem = "its message is not in the queue";
   } else {
     const queue::CampaignSpec& spec = job.lane->campaign->spec();
-    compiled->accepted_at = (*place)->accepted_at;
+    compiled->accepted_at = stored->accepted_at;
     message::CompileOptions options;
     options.eight_bit = spec.eight_bit;
     options.headers = spec.headers;
     options.default_from = spec.from;
-    options.size_max = std::max<std::uint64_t>(options.size_max, (*place)->message.size());
-    if (auto content = message::Template::Compile((*place)->message, options)) {
+    options.size_max = std::max<std::uint64_t>(options.size_max, stored->message.size());
+    if (auto content = message::Template::Compile(stored->message, options)) {
       compiled->content = *std::move(content);
     } else {
       compiled->problem = content.error().empty() ? "it does not compile" : ToString(content.error().front());

@@ -6,9 +6,11 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
+#include "config/options.h"
 #include "config/time.h"
 #include "engine/delivery/window.h"
 #include "engine/io/loop.h"
@@ -46,6 +48,10 @@ struct CampaignEntry {
   std::move_only_function<void()> on_unthrottle;
   io::Timer timer;
 };
+
+// When this job's time is over: its campaign's, or for the messages of a standing campaign, which has no end, the age
+// that its class allows. Unknown if its message is not in the queue.
+[[nodiscard]] std::optional<Wall> EndOf(const WindowJob& job, const Options& options);
 
 class CampaignCache {
  public:

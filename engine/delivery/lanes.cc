@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "engine/delivery/admission.h"
+#include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
@@ -38,6 +39,7 @@ void Windows::Judge(Lane& lane, bool word_may_be_old) {
     case CampaignStanding::kGo:
       break;
   }
+  EndOldMessages(lane);
   switch (domain.mode) {
     case Domain::Mode::kSend:
       return JoinLine(lane);
@@ -93,6 +95,21 @@ void Windows::End(Lane& lane, LaneEnd end) {
   LeaveLine(lane);
   lane.end = end;
   if (!lane.jobs.empty() && !lane.ending_link.linked) ending_.PushBack(lane);
+}
+
+// The messages of a standing campaign end one by one, each at its own age; the oldest stands in front.
+void Windows::EndOldMessages(Lane& lane) {
+  if (!lane.campaign->spec().standing || lane.end != LaneEnd::kNone) return;
+  const Wall now = parts_.loop.now().wall;
+  while (!lane.jobs.empty() && parts_.admission->UnsyncedAllows()) {
+    const std::optional<Wall> end = EndOf(*lane.jobs.front(), *parts_.options);
+    if (!end || now < *end) return;
+    WindowJob& job = *lane.jobs.PopFront();
+    if (lane.feed_link.linked && !lane.throttled) lane.feed->RemoveReady(lane, 1);
+    --lane.domain->waiting;
+    parts_.settlement->EndWithoutAttempt(job, LaneEnd::kExpired);
+  }
+  if (lane.jobs.empty()) LeaveLine(lane);
 }
 
 void Windows::ProcessEnding() {

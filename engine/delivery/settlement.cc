@@ -151,7 +151,7 @@ Wall Settlement::NextDue(const WindowJob& job, Wall not_before) const {
   const Wall now = parts_.loop.now().wall;
   Wall due = NextAttempt(parts_.options->RetryFor(of.mail_class), of.attempt.attempts + 1, now, parts_.random.Next());
   due = std::max(due, not_before);
-  const std::optional<Wall>& expires = job.lane->campaign->latest->expires_at;
+  const std::optional<Wall> expires = EndOf(job, *parts_.options);
   return expires ? std::max(now, std::min(due, *expires)) : due;
 }
 

@@ -29,6 +29,8 @@ constexpr std::size_t kTakesOut = 64;
 // After a failed read, and before looking again for mail that came to a domain which seemed read to its end.
 constexpr std::chrono::seconds kReadAgainAfter{1};
 constexpr std::chrono::seconds kPollAfter{2};
+// With thousands of domains these looks would cost more than the mail; while none of it is urgent they are fewer.
+constexpr std::size_t kPollsPerSecond = 500;
 // While room is short, a domain is parked if nothing of it can go for so long; it comes back in time to end what
 // expires.
 constexpr std::chrono::seconds kParkIfBlockedFor{10};
@@ -281,17 +283,25 @@ void Windows::PruneLanes(Domain& domain) {
 // ---- changes from outside
 
 void Windows::Tick() {
-  for (const auto& [id, entry] : parts_.campaigns->entries()) NoticeEnd(*entry);
+  for (const auto& [id, entry] : parts_.campaigns->entries()) {
+    NoticeEnd(*entry);
+    if (!entry->spec().standing) continue;
+    for (Lane* lane = entry->lanes.front(); lane != nullptr; lane = entry->lanes.Next(*lane)) EndOldMessages(*lane);
+  }
   const Monotonic now = parts_.now();
   const EngineOptions& limits = parts_.options->engine;
   const std::size_t active = std::max(parts_.backlog->active(), domains_.size());
+  const std::chrono::seconds poll_after =
+      parts_.campaigns->knows_transactional()
+          ? kPollAfter
+          : std::max(kPollAfter, std::chrono::seconds(all_.size() / kPollsPerSecond));
   const bool crowded = jobs_ > limits.window_jobs / 2 || active > static_cast<std::size_t>(limits.active_domains) / 2;
   Domain* next = nullptr;
   for (Domain* domain = all_.front(); domain != nullptr; domain = next) {
     next = all_.Next(*domain);
     // Other mail may have come to a domain that seemed read to its end, or that goes before what its full window holds.
     const bool moves = domain->site == nullptr || parts_.admission->BlockedUntil(*domain->site) <= now;
-    if (domain->Open() && moves && now - domain->polled_at >= kPollAfter) {
+    if (domain->Open() && moves && now - domain->polled_at >= poll_after) {
       domain->more = true;
       if (domain->waiting >= LowWater(*domain) && parts_.campaigns->knows_transactional()) Poll(*domain);
     }

@@ -79,6 +79,7 @@ class Windows {
   void NoticeEnd(CampaignEntry& entry);
   void Poll(Domain& domain);
   void End(Lane& lane, LaneEnd end);
+  void EndOldMessages(Lane& lane);
   void GiveUp(Lane& lane);
   void GiveUp(Domain& domain);
   void Rewind(Domain& domain, bool wait);

@@ -67,6 +67,52 @@ TEST(Fate, ADeferredRecipientExpiresWhenTheCampaignDoes) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+// Standing campaigns have no end of their own: each message has.
+WorldSettings ShortExpiry() {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.retry_bulk.expiry = hours(2);
+  return settings;
+}
+
+queue::CampaignSpec StandingSpec() {
+  queue::CampaignSpec spec;
+  spec.standing = true;
+  return spec;
+}
+
+TEST(Fate, AMessageOfAStandingCampaignExpiresAtItsAge) {
+  World world(ShortExpiry());
+  world.AddReceiver("mx.grey.test", {"grey.test"}).script.on_rcpt = [](const ReceivedMessage&) {
+    return "450 4.2.0 never";
+  };
+  const Wall begun = world.now().wall;
+  world.Submit({.recipients = {"ana@grey.test"}, .spec = StandingSpec()});
+  ASSERT_TRUE(world.RunToEnd(hours(4)));
+  const std::vector<queue::Event> events = EventsOf(world, "ana@grey.test");
+  EXPECT_EQ(events.back().kind, EventKind::kExpired);
+  EXPECT_GE(events.back().time, begun + hours(2));
+  EXPECT_LE(events.back().time, begun + hours(2) + minutes(1));
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Fate, AMessageOfAStandingCampaignExpiresAlsoWhereNothingCanBeSent) {
+  World world(ShortExpiry());
+  world.AddReceiver("mx.dead.test", {"dead.test"}).script.listening = false;
+  const Wall begun = world.now().wall;
+  world.Submit({.recipients = Recipients(600, {"dead.test"}), .spec = StandingSpec()});
+  world.RunFor(minutes(119));
+  EXPECT_EQ(world.queue.queued(), 600u);
+  ASSERT_TRUE(world.RunToEnd(minutes(10)));
+  EXPECT_EQ(world.queue.Count(EventKind::kExpired), 600u);
+  for (const queue::Event& event : world.queue.events()) {
+    if (event.kind == EventKind::kExpired) {
+      EXPECT_GE(event.time, begun + hours(2));
+    }
+  }
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 TEST(Fate, A5xxAboutTheMailboxBouncesItAlone) {
   World world;
   Receiver& receiver = world.AddReceiver("mx.some.test", {"some.test"});
