@@ -59,6 +59,8 @@ class Intake::Worker {
     if (watch_.TakeNews()) scan_due_ = true;
   }
 
+  std::vector<std::string> TakeFailures() { return spool_.TakeFailures(); }
+
   void SetOptions(OptionsPtr options) {
     const std::lock_guard lock(mutex_);
     new_options_ = std::move(options);
@@ -226,6 +228,7 @@ Intake::~Intake() = default;
 Result<void> Intake::Open() { return worker_->Open(); }
 bool Intake::RunOnce() { return worker_->RunOnce(); }
 void Intake::Wait(io::Waker& waker, std::chrono::nanoseconds max_wait) { worker_->Wait(waker, max_wait); }
+std::vector<std::string> Intake::TakeFailures() { return worker_->TakeFailures(); }
 void Intake::SetOptions(OptionsPtr options) { worker_->SetOptions(std::move(options)); }
 IntakeCounts Intake::counts() const { return worker_->counts(); }
 

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config/error.h"
 #include "config/options.h"
@@ -37,6 +38,9 @@ class Intake {
   bool RunOnce();
   // Until something is renamed into spool/new, the waker is woken, or max_wait has passed.
   void Wait(io::Waker& waker, std::chrono::nanoseconds max_wait);
+
+  // A sentence for each submission refused since the last call; for the thread that calls RunOnce.
+  [[nodiscard]] std::vector<std::string> TakeFailures();
 
   void SetOptions(OptionsPtr options);        // any thread; takes effect with the next step
   [[nodiscard]] IntakeCounts counts() const;  // any thread

@@ -1,5 +1,6 @@
 #include "engine/intake/spool.h"
 
+#include <algorithm>
 #include <chrono>
 #include <utility>
 
@@ -9,6 +10,9 @@
 
 namespace postrider::intake {
 namespace {
+
+// With a dot in front, so that nothing takes it for a submission.
+constexpr std::string_view kTrialName = ".writable";
 
 std::string Day(Wall now) {
   const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(now));
@@ -29,6 +33,15 @@ Spool::Spool(OptionsPtr first_options, queue::Files& files_used, queue::Campaign
 Result<void> Spool::MakeDirectories() {
   for (const std::filesystem::path& directory : {Tmp(), New(), Work(), Done(), Failed()}) {
     if (Result<void> made = files.MakeDirectory(directory); !made) return made;
+  }
+  // They may have been there on a disk that is read-only now, or belong to another user.
+  for (const std::filesystem::path& directory : {Tmp(), New(), Work(), Done(), Failed()}) {
+    const std::filesystem::path trial = directory / kTrialName;
+    const Result<void> written = files.WriteDurably(trial, "");
+    // A full disk is told by DiskTrouble; meanwhile what is queued can be sent.
+    if (!written && written.error().code == ErrorCode::kNoSpace) return {};
+    if (!written) return written;
+    if (Result<void> removed = files.Remove(trial); !removed) return removed;
   }
   return {};
 }
@@ -58,7 +71,13 @@ Result<void> Spool::MoveToFailed(const std::filesystem::path& path, const std::s
   if (files.Exists(target)) {
     if (Result<void> removed = files.Remove(target); !removed) return removed;
   }
-  return files.Rename(path, target);
+  if (Result<void> moved = files.Rename(path, target); !moved) return moved;
+  const std::string_view first_line = reason.substr(0, reason.find('\n'));
+  const std::size_t more = static_cast<std::size_t>(std::ranges::count(reason, '\n'));
+  failures_.push_back(fmt::format(
+      "{} was not accepted: {}{}; moved to {}", name, first_line,
+      more > 1 ? fmt::format(" (and {} more, see {})", more - 1, note.filename().string()) : "", target.string()));
+  return {};
 }
 
 Result<void> Spool::RefreshSuppression() {

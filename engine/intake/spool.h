@@ -6,6 +6,8 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "config/error.h"
 #include "config/options.h"
@@ -32,6 +34,7 @@ class Spool {
   [[nodiscard]] std::filesystem::path Done() const { return root_ / "done"; }
   [[nodiscard]] std::filesystem::path Failed() const { return root_ / "failed"; }
 
+  // And tries whether they can be written.
   [[nodiscard]] Result<void> MakeDirectories();
   // Whether a submission of that name is below done/, on whatever day.
   [[nodiscard]] Result<bool> IsDone(const std::string& name);
@@ -42,6 +45,8 @@ class Spool {
   // a file as name.error.txt beside it.
   [[nodiscard]] Result<void> MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,
                                           std::string_view reason);
+  // A sentence for each MoveToFailed since the last call, for the operator's log.
+  [[nodiscard]] std::vector<std::string> TakeFailures() { return std::exchange(failures_, {}); }
   // Reads the suppression file if it is another, or was changed. On error the list in use stays.
   [[nodiscard]] Result<void> RefreshSuppression();
   // Why nothing may be taken in now, because the disk is nearly full; else empty.
@@ -49,6 +54,7 @@ class Spool {
 
  private:
   std::filesystem::path root_;
+  std::vector<std::string> failures_;
   std::filesystem::path suppression_file_;
   Wall suppression_modified_{};
   std::uint64_t suppression_bytes_ = 0;

@@ -14,6 +14,8 @@ namespace {
 using queue::CampaignState;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::UnorderedElementsAre;
 
 class IntakeTest : public SpoolTest {};
 
@@ -176,6 +178,55 @@ TEST_F(IntakeTest, TakesACampaignThatFailedAndWasMended) {
   Submit("bad", {{"recipients.jsonl", "\n\n"}});
   RunUntilIdle();
   EXPECT_EQ(Read(spool_ / "failed" / "bad" / "recipients.jsonl"), "\n\n");
+}
+
+TEST_F(IntakeTest, TellsOfEachSubmissionThatFails) {
+  Submit("offer", {{"campaign.toml", "format = 2\nclass = \"spam\"\n"}, {"recipients.jsonl", JsonRows(3)}});
+  Submit("empty", {{"recipients.jsonl", ""}});
+  Submit("good", {{"recipients.jsonl", JsonRows(3)}});
+  RunUntilIdle();
+  const std::string failed = (spool_ / "failed").string();
+  EXPECT_THAT(intake_->TakeFailures(),
+              UnorderedElementsAre(
+                  "offer was not accepted: campaign.toml:1:10: format: this program reads format = 1 (and 1 more, see "
+                  "error.txt); moved to " +
+                      failed + "/offer",
+                  "empty was not accepted: recipients.jsonl: the list holds no rows; moved to " + failed + "/empty"));
+  EXPECT_THAT(intake_->TakeFailures(), IsEmpty());
+}
+
+// Root may write anywhere, so the spool's disk is stood in for by one that refuses every write.
+TEST_F(IntakeTest, DoesNotStartOnASpoolThatCannotBeWritten) {
+  class ReadOnlyFiles final : public queue::Files {
+   public:
+    explicit ReadOnlyFiles(queue::Files& files) : files_(files) {}
+    using Path = std::filesystem::path;
+    Result<std::vector<queue::FileEntry>> List(const Path& path) override { return files_.List(path); }
+    Result<std::string> ReadWhole(const Path& path, std::uint64_t max) override { return files_.ReadWhole(path, max); }
+    Result<std::unique_ptr<queue::FileReader>> OpenReader(const Path& path) override { return files_.OpenReader(path); }
+    Result<std::unique_ptr<queue::FileAppender>> OpenAppender(const Path& path, std::uint64_t) override {
+      return Refuse(path);
+    }
+    Result<void> WriteDurably(const Path& path, std::string_view) override { return Refuse(path); }
+    Result<void> Rename(const Path& path, const Path&) override { return Refuse(path); }
+    Result<void> MakeDirectory(const Path& path) override {
+      return Exists(path) ? Result<void>() : Result<void>(Refuse(path));
+    }
+    Result<void> Remove(const Path& path) override { return Refuse(path); }
+    bool Exists(const Path& path) override { return files_.Exists(path); }
+    Result<double> FreeShare(const Path& path) override { return files_.FreeShare(path); }
+
+   private:
+    static std::unexpected<Error> Refuse(const Path& path) {
+      return Fail(ErrorCode::kIo, path.string() + ": Read-only file system");
+    }
+    queue::Files& files_;
+  };
+  ReadOnlyFiles read_only(*files_);
+  Intake intake(options_, read_only, writer_, clock_);
+  const Result<void> opened = intake.Open();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_THAT(opened.error().message, HasSubstr("Read-only file system"));
 }
 
 TEST_F(IntakeTest, StopsWhileTheDiskIsNearlyFull) {
