@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "config/load.h"
+#include "engine/io/local_address.h"
 #include "engine/io/loop.h"
 #include "engine/observe/operator_log.h"
 #include "engine/queue_questions.h"
@@ -59,6 +60,29 @@ void RaiseDescriptorLimit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Every address that is not there, so that one start tells all of them.
+Result<void> CheckSources(const Options& options) {
+  std::string problems;
+  for (const SourceOptions& source : options.sources) {
+    for (const std::optional<IpAddress>& address : {source.ipv4, source.ipv6}) {
+      if (!address) continue;
+      const Result<void> checked = io::CheckLocalAddress(*address);
+      if (checked) continue;
+      if (!problems.empty()) problems += "\n";
+      problems += "[[source]] \"" + source.name + "\": " + checked.error().message +
+                  "; give the host that address, or the source another (`ip address` shows them)";
+    }
+  }
+  if (problems.empty()) return {};
+  return Fail(ErrorCode::kInvalid, std::move(problems));
+}
+
+std::string ToText(const Diagnostics& diagnostics) {
+  std::string text;
+  for (const Diagnostic& diagnostic : diagnostics) text += "\n" + ToString(diagnostic);
+  return text;
+}
+
 }  // namespace
 
 Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options)
@@ -98,8 +122,9 @@ Result<void> Daemon::Start() {
   return {};
 }
 
-// Everything that can be refused without a thread: queue, log, spool, rings.
+// Everything that can be refused without a thread: sources, queue, log, spool, rings.
 Result<void> Daemon::Open() {
+  if (auto checked = CheckSources(*options_); !checked) return checked;
   const Now now = clock_->Read();
   started_ = now.wall;
   last_reload_ = now.wall;
@@ -152,7 +177,9 @@ void Daemon::StartThreads() {
   intake_thread_ = std::thread([this] {
     io::Waker waker;
     while (!stop_intake_.load()) {
-      if (!intake_->RunOnce()) intake_->Wait(waker, kThreadTurn);
+      const bool more = intake_->RunOnce();
+      for (const std::string& failure : intake_->TakeFailures()) observe::LogWarning(failure);
+      if (!more) intake_->Wait(waker, kThreadTurn);
     }
     intake_finished_ = true;
   });
@@ -328,7 +355,30 @@ Result<void> Daemon::Pause(const observe::PauseTarget& target) { return SetPause
 
 Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(target, false); }
 
+// A mistyped name must not pass for a done deed: a source is configured, and what is resumed is paused. Sites cannot be
+// told beforehand; one may be paused before its mail comes.
+Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) {
+  using Target = delivery::CoreCommand::Target;
+  const std::string quoted = "\"" + target.name + "\"";
+  if (target.target == Target::kAll) return {};
+  if (pause && target.target == Target::kSource) {
+    const OptionsPtr known = options();
+    std::string names;
+    for (const SourceOptions& source : known->sources) {
+      if (source.name == target.name) return {};
+      names += (names.empty() ? "" : ", ") + source.name;
+    }
+    return Fail(ErrorCode::kNotFound, "no [[source]] is named " + quoted + "; there are: " + names);
+  }
+  const std::string key = PauseKey(target);
+  const auto is_key = [&](const auto& entry) { return entry.first == key; };
+  if (pause || std::ranges::any_of(store_->ReadState(key), is_key)) return {};
+  return Fail(ErrorCode::kNotFound, std::string(target.target == Target::kSite ? "the site " : "the source ") + quoted +
+                                        " is not paused; `postrider status` lists what is");
+}
+
 Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
+  if (auto checked = CheckPause(target, pause); !checked) return checked;
   const std::string key = PauseKey(target);
   auto done = door_.Run([&](StoreTurn& turn) -> Result<void> {
     if (pause) {
@@ -376,9 +426,13 @@ Result<void> Daemon::ExportRemaining(std::string_view campaign,
 Result<void> Daemon::Reload() {
   auto loaded = LoadOptions(config_file_);
   const Wall now = clock_->Read().wall;
+  std::string problems;
   if (!loaded) {
-    std::string problems;
-    for (const Diagnostic& diagnostic : loaded.error()) problems += "\n" + ToString(diagnostic);
+    problems = ToText(loaded.error());
+  } else if (auto checked = CheckSources(**loaded); !checked) {
+    problems = "\n" + checked.error().message;
+  }
+  if (!problems.empty()) {
     observe::LogError("reload refused, the old configuration stays:" + problems);
     const std::lock_guard lock(state_mutex_);
     last_reload_ = now;

@@ -67,6 +67,7 @@ class Daemon : public observe::Control {
   void StartThreads();
   void Post(const delivery::CoreCommand& command);
   bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
+  Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
   void StopSending(std::string reason);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 #include <memory>
 #include <string>
 
@@ -73,6 +74,60 @@ TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
   const Result<void> started = daemon.Start();
   ASSERT_FALSE(started.has_value());
   EXPECT_NE(started.error().message.find("nowhere.pem"), std::string::npos) << started.error().message;
+}
+
+TEST_F(DaemonTest, NamesEverySourceAddressThatThisHostDoesNotHave) {
+  options_.sources = {
+      {"a", IpAddress::Parse("203.0.113.9").value(), IpAddress::Parse("2001:db8::9").value(), "a.example"},
+      {"b", IpAddress::Parse("127.0.0.1").value(), std::nullopt, "b.example"},
+      {"c", IpAddress::Parse("192.0.2.7").value(), std::nullopt, "c.example"}};
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_FALSE(started.has_value());
+  const std::string& message = started.error().message;
+  EXPECT_NE(message.find("[[source]] \"a\": 203.0.113.9 is not an address of this host"), std::string::npos) << message;
+  EXPECT_NE(message.find("[[source]] \"a\": 2001:db8::9"), std::string::npos) << message;
+  EXPECT_NE(message.find("[[source]] \"c\": 192.0.2.7"), std::string::npos) << message;
+  EXPECT_EQ(message.find("\"b\""), std::string::npos) << message;
+  EXPECT_FALSE(std::filesystem::exists(options_.queue.directory));
+}
+
+TEST_F(DaemonTest, RefusesAReloadThatBringsASourceThisHostDoesNotHave) {
+  const std::filesystem::path file = directory_ / "postrider.toml";
+  std::ofstream(file) << "[[source]]\nname = \"a\"\nipv4 = \"203.0.113.9\"\nehlo_name = \"a.example\"\n";
+  Daemon daemon(file, std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  const Result<void> reloaded = daemon.Reload();
+  ASSERT_FALSE(reloaded.has_value());
+  EXPECT_EQ(reloaded.error().code, ErrorCode::kInvalid);
+  EXPECT_NE(reloaded.error().message.find("203.0.113.9"), std::string::npos) << reloaded.error().message;
+  EXPECT_FALSE(daemon.Collect().last_reload_good);
+  EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, DoesNotPassAMistypedPauseForADoneOne) {
+  using Target = delivery::CoreCommand::Target;
+  options_.sources = {{"a", IpAddress::Parse("127.0.0.1").value(), std::nullopt, "a.example"}};
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  const Result<void> paused = daemon.Pause({Target::kSource, "b"});
+  ASSERT_FALSE(paused.has_value());
+  EXPECT_EQ(paused.error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(paused.error().message, "no [[source]] is named \"b\"; there are: a");
+  for (const Target target : {Target::kSource, Target::kSite}) {
+    const Result<void> resumed = daemon.Resume({target, "a"});
+    ASSERT_FALSE(resumed.has_value());
+    EXPECT_EQ(resumed.error().code, ErrorCode::kNotFound);
+    EXPECT_TRUE(daemon.Pause({target, "a"}).has_value());
+    EXPECT_TRUE(daemon.Pause({target, "a"}).has_value());
+    EXPECT_EQ(daemon.Pauses().size(), 1u);
+    EXPECT_TRUE(daemon.Resume({target, "a"}).has_value());
+    EXPECT_TRUE(daemon.Pauses().empty());
+  }
+  EXPECT_TRUE(daemon.Resume({Target::kAll, ""}).has_value());
+  EXPECT_TRUE(daemon.Stop());
 }
 
 }  // namespace
