@@ -57,8 +57,8 @@ std::string ToText(const std::filesystem::path& path, const intake::CampaignRepo
     out += terminal.Paint(Tone::kBad, Printable(ToString(problem))) + "\n";
   }
   for (const intake::RejectedRow& row : report.first_rejects) {
-    out += fmt::format("{}: line {}: {}: {}\n", Printable(path.string()), row.line, Printable(row.to),
-                       Printable(row.reason));
+    const std::string to = row.to.empty() ? "" : Printable(row.to) + ": ";
+    out += fmt::format("{}: line {}: {}{}\n", Printable(path.string()), row.line, to, Printable(row.reason));
   }
   if (report.first_rejects.size() < report.rejected) {
     out += fmt::format("... and {} more\n", FormatCount(report.rejected - report.first_rejects.size()));

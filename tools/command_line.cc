@@ -1,5 +1,6 @@
 // Turns the command line into a request and runs it: every subcommand's options, help and examples.
 
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -15,6 +16,7 @@
 #include "tools/command.h"
 #include "tools/exit_code.h"
 #include "tools/terminal.h"
+#include "tools/text.h"
 
 namespace postrider::tools {
 namespace {
@@ -53,6 +55,14 @@ std::shared_ptr<Request> AddRequest(CLI::App& command, Chosen& chosen, int (*run
   auto request = std::make_shared<Request>();
   command.callback([request, run, &chosen] { chosen = [request, run] { return run(*request); }; });
   return request;
+}
+
+// CLI11's own check would name the largest double as the limit.
+std::string CheckLine(const std::string& text) {
+  std::uint64_t line = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), line);
+  if (error == std::errc() && end == text.data() + text.size() && line > 0) return {};
+  return fmt::format("expected the number of a line, from 1, found \"{}\"", Printable(text));
 }
 
 void AddRun(CLI::App& app, Chosen& chosen) {
@@ -112,7 +122,7 @@ Examples:
   command.add_option("--row", request->row, "the recipient on this line of the list")
       ->type_name("N")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CheckLine);
 }
 
 void AddStatus(CLI::App& app, Chosen& chosen) {
@@ -255,6 +265,10 @@ Examples:
   AddDaemonOptions(command, *request);
 }
 
+bool HasCommand(CLI::App& app, const std::string& name) {
+  return !app.get_subcommands([&](CLI::App* command) { return command->get_name() == name; }).empty();
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, const char* const* argv) {
@@ -279,6 +293,11 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddConfig(app, chosen);
   AddReload(app, chosen);
   AddSinkCommand(app, exit_code);
+  // CLI11 would only say that a command is needed.
+  if (argc > 1 && *argv[1] != '-' && *argv[1] != '\0' && !HasCommand(app, argv[1])) {
+    fmt::print(stderr, "postrider: there is no command \"{}\"; `postrider --help` lists them\n", Printable(argv[1]));
+    return kExitUsage;
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -98,6 +98,20 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
   }
 }
 
+TEST(CommandLine, NamesTheCommandThatDoesNotExist) {
+  const Outcome outcome = RunProgram({"explode", "--now"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_EQ(outcome.err, "postrider: there is no command \"explode\"; `postrider --help` lists them\n");
+}
+
+TEST(CommandLine, SaysWhatARowIsNamedBy) {
+  for (const std::string row : {"0", "x", "-1", "1.5", "99999999999999999999"}) {
+    const Outcome outcome = RunProgram({"render", "offer", "--row", row});
+    EXPECT_EQ(outcome.exit_code, 2) << row;
+    EXPECT_THAT(outcome.err, StartsWith("--row: expected the number of a line, from 1, found \"" + row + "\"\n"));
+  }
+}
+
 TEST(CommandLine, SaysThatTheDaemonDoesNotAnswerWithExitCodeThree) {
   // Port 1 of loopback: nothing that is not root could listen there, and nothing does.
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status"},
