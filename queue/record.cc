@@ -212,6 +212,18 @@ std::string PrefixEnd(std::string prefix) {
   return prefix;
 }
 
+std::unexpected<Error> FailAt(std::string_view table, std::string_view key, Error error) {
+  std::string text;
+  for (const char octet : key) {
+    if (octet > 0x20 && octet < 0x7f && octet != '\\') {
+      text += octet;
+    } else {
+      text += fmt::format("\\x{:02x}", static_cast<unsigned char>(octet));
+    }
+  }
+  return Fail(fmt::format("table {}, key {}", table, text), std::move(error));
+}
+
 Result<CampaignId> ParseCampaignKey(std::string_view key) {
   Decoder in(key);
   const CampaignId campaign = in.Fixed64();

@@ -84,6 +84,8 @@ inline constexpr std::size_t kRowBytesMax = 1 << 20;      // of one row's text; 
 [[nodiscard]] std::string UserStateKey(std::string_view key);
 // The first key after all that start with prefix; empty if there is none (prefix of 0xff only).
 [[nodiscard]] std::string PrefixEnd(std::string prefix);
+// "table domains, key \x00\x05a.test\x00...: " before the message, so that a person finds the record.
+[[nodiscard]] std::unexpected<Error> FailAt(std::string_view table, std::string_view key, Error error);
 
 struct DomainKeyParts {
   std::uint32_t shard = 0;

@@ -171,69 +171,6 @@ Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now,
   return {};
 }
 
-// Everything of a campaign that failed while it was loaded. What is only staged goes to disk first, so that all its
-// rows can be found there, and an erasure that breaks off halfway leaves nothing staged.
-Result<void> StoreWriter::EraseRows(LiveCampaign& live) {
-  if (auto committed = Commit(); !committed) return committed;
-  Campaign& campaign = live.record.campaign;
-  const TableView view = shared_.tables.View();
-  if (auto staged = StageErasure(campaign, view); !staged) {
-    batch_.Clear();
-    return staged;
-  }
-  domains_.Clear();
-  blocks_.Clear();
-  open_.Clear();
-
-  const std::uint64_t gone = campaign.totals.queued();
-  campaign.totals.accepted -= gone;
-  campaign.totals.rejected += gone;
-  return {};
-}
-
-Result<void> StoreWriter::StageErasure(const Campaign& campaign, const TableView& view) {
-  const CampaignId id = campaign.id;
-  const std::string from = CampaignKey(id);
-  const std::string to = PrefixEnd(from);
-  TableWalk blocks = view.Walk(Table::kBlocks, from, to);
-  while (blocks.Valid()) {
-    const Result<BlockKeyParts> parts = ParseBlockKey(blocks.key());
-    if (!parts) return std::unexpected(parts.error());
-    batch_.Delete(Table::kDomains, DomainKey(ShardOf(parts->domain, shared_.shards), parts->domain, id));
-    const std::string next = PrefixEnd(BlockPrefix(id, parts->domain));
-    // Most domains of a list have one block, and stepping over it is cheaper than a seek.
-    blocks.Next();
-    if (blocks.Valid() && blocks.key() < next) blocks.Seek(next);
-  }
-  if (auto status = blocks.status(); !status) return status;
-  if (campaign.totals.deferrals > 0) {
-    if (auto staged = StageErasureOfDeferred(id, view); !staged) return staged;
-  }
-  if (campaign.totals.accepted > 0) {
-    for (const Table table : {Table::kBlocks, Table::kDone}) batch_.DeleteRange(table, from, to);
-  }
-  TableWalk templates = view.Walk(Table::kTemplates, from, to);
-  for (; templates.Valid(); templates.Next()) batch_.Delete(Table::kTemplates, templates.key());
-  return templates.status();
-}
-
-// Only a streaming campaign can have been attempted. Domains of which all that is left is deferred have no block to
-// find them by, so for such a one all domains are read through.
-Result<void> StoreWriter::StageErasureOfDeferred(CampaignId id, const TableView& view) {
-  TableWalk domains = view.Walk(Table::kDomains, {}, {});
-  for (; domains.Valid(); domains.Next()) {
-    const Result<DomainKeyParts> parts = ParseDomainKey(domains.key());
-    if (!parts) return std::unexpected(parts.error());
-    if (parts->campaign != id) continue;
-    batch_.Delete(Table::kDomains, domains.key());
-    const std::string prefix = DomainKey(parts->shard, parts->domain, id);
-    TableWalk retries = view.Walk(Table::kRetry, prefix, PrefixEnd(prefix));
-    for (; retries.Valid(); retries.Next()) batch_.Delete(Table::kRetry, retries.key());
-    if (auto status = retries.status(); !status) return status;
-  }
-  return domains.status();
-}
-
 // -- Rows in
 
 Result<void> StoreWriter::CheckBatch(const LiveCampaign& live, const EnqueueBatch& batch) const {
@@ -357,11 +294,11 @@ Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batc
 Result<StoreWriter::DomainEntry*> StoreWriter::LoadDomain(const std::string& key) {
   if (DomainEntry* cached = domains_.Find(key)) return cached;
   auto stored = shared_.tables.Get(Table::kDomains, key);
-  if (!stored) return std::unexpected(stored.error());
+  if (!stored) return FailAt("domains", key, stored.error());
   DomainState state;
   if (*stored) {
     Result<DomainRecord> record = DecodeDomain(**stored);
-    if (!record) return std::unexpected(record.error());
+    if (!record) return FailAt("domains", key, record.error());
     state.record = *record;
     state.exists = true;
   }
@@ -377,12 +314,13 @@ Result<StoreWriter::BlockEntry*> StoreWriter::LoadBlock(const std::string& key, 
   // A block of one row goes with its row and never has a bitmap.
   if (rows > 1) {
     auto stored = shared_.tables.Get(Table::kDone, key);
-    if (!stored) return std::unexpected(stored.error());
+    if (!stored) return FailAt("done", key, stored.error());
     if (*stored) {
       Result<DoneRecord> done = DecodeDone(**stored);
-      if (!done) return std::unexpected(done.error());
-      if (done->rows != rows)
-        return Fail(ErrorCode::kCorrupt, "a bitmap in the queue is of another size than its block");
+      if (!done) return FailAt("done", key, done.error());
+      if (done->rows != rows) {
+        return FailAt("done", key, {ErrorCode::kCorrupt, "a bitmap is of another size than its block"});
+      }
       state.done = *done;
       state.left = static_cast<std::uint16_t>(rows - done->Count());
       state.stored = true;
@@ -395,11 +333,11 @@ Result<StoreWriter::OpenEntry*> StoreWriter::LoadOpen(CampaignId id, std::uint32
   const std::string key = TemplateOpenKey(id, number);
   if (OpenEntry* cached = open_.Find(key)) return cached;
   auto stored = shared_.tables.Get(Table::kTemplates, key);
-  if (!stored) return std::unexpected(stored.error());
+  if (!stored) return FailAt("templates", key, stored.error());
   OpenCount open;
   if (*stored) {
     const Result<std::uint64_t> count = DecodeCount(**stored);
-    if (!count) return std::unexpected(count.error());
+    if (!count) return FailAt("templates", key, count.error());
     open.count = *count;
   }
   return &open_.Insert(key, open);
@@ -650,9 +588,25 @@ void StoreWriter::StageDirty() {
   dirty_campaigns_.clear();
 }
 
+// What cannot be settled may not be dropped: it would be sent again. So all stands still, and a person must know where.
+std::unexpected<Error> StoreWriter::CannotSettle(const Outcome& outcome, Error error) {
+  const Event& event = outcome.event;
+  if (error.code == ErrorCode::kCorrupt) {
+    error.message +=
+        "; nothing is sent until the queue is restored from a copy, or begun anew in an empty directory; `postrider "
+        "export --remaining` still tells what other campaigns have left";
+  }
+  const LiveCampaign* live = FindLive(event.job.campaign);
+  CHECK(live != nullptr);  // or it would have been settled
+  return Fail(fmt::format("settling row {} of campaign {}, to {}", event.job.row, live->record.campaign.spec.name,
+                          event.domain),
+              std::move(error));
+}
+
 Result<void> StoreWriter::Commit() {
   while (!unsettled_.empty()) {
-    if (auto settled = TrySettle(unsettled_.front()); !settled) return settled;
+    const Outcome& next = unsettled_.front();
+    if (auto settled = TrySettle(next); !settled) return CannotSettle(next, settled.error());
     unsettled_.erase(unsettled_.begin());
   }
   StageDirty();

@@ -88,6 +88,7 @@ class StoreWriter {
   [[nodiscard]] Result<void> CheckBatch(const LiveCampaign& campaign, const EnqueueBatch& batch) const;
   [[nodiscard]] Result<void> StageRows(LiveCampaign& campaign, const EnqueueBatch& batch, std::uint32_t number);
   [[nodiscard]] Result<void> TrySettle(const Outcome& outcome);
+  [[nodiscard]] std::unexpected<Error> CannotSettle(const Outcome& outcome, Error error);
   // Takes the job from where it stands; false if it is not there (any more).
   [[nodiscard]] Result<bool> Leave(const Outcome& outcome, DomainEntry& domain);
   void LeaveBlock(DomainState& domain, std::uint64_t block);

@@ -1,4 +1,4 @@
-// Records that do not have their form, and what still works.
+// Records that do not have their form: what still works, and what is said of the rest.
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,6 +11,7 @@ namespace postrider::queue {
 namespace {
 
 using testing::ElementsAre;
+using testing::HasSubstr;
 
 class DamageTest : public StoreTest {
  protected:
@@ -24,6 +25,9 @@ class DamageTest : public StoreTest {
       ASSERT_TRUE(written) << written.error().message;
     }
     Open();
+  }
+  [[nodiscard]] std::string KeyOf(CampaignId campaign, std::string_view domain) const {
+    return DomainKey(ShardOf(domain, static_cast<std::uint32_t>(options().shards)), domain, campaign);
   }
 };
 
@@ -58,6 +62,34 @@ TEST_F(DamageTest, AFailureThatBreaksOffHalfwayErasesNothing) {
   EXPECT_THAT(AddressesOf(Take("a.test")), ElementsAre("ana@a.test"));
   EXPECT_THAT(AddressesOf(Take("b.test")), ElementsAre("eve@b.test"));
   EXPECT_TRUE(store_->ReadTemplate(id, 0));
+}
+
+TEST_F(DamageTest, SaysWhichRecordStopsTheCommitAndWhatToDo) {
+  const CampaignId id = Released(Named("offer"), {{7, "ana@a.test"}, {8, "eve@a.test"}});
+  const CampaignId other = Released(Named("other"), {{1, "bob@b.test"}});
+  const Job job = Take("a.test").jobs[0];
+  const std::string block_key = BlockKey(id, "a.test", job.place.block);
+  struct Case {
+    Table table;
+    std::string key;
+    std::string said;
+  };
+  for (const Case& damaged :
+       {Case{Table::kDone, block_key, "table done, key \\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01a.test\\x00"},
+        Case{Table::kDomains, KeyOf(id, "a.test"), "a.test\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x01"}}) {
+    Damage(damaged.table, damaged.key, "?");
+    Finish(job, EventKind::kDelivered, "a.test");
+    const auto committed = store_->Commit();
+    ASSERT_FALSE(committed);
+    EXPECT_EQ(committed.error().code, ErrorCode::kCorrupt);
+    EXPECT_THAT(committed.error().message, HasSubstr("settling row 7 of campaign offer, to a.test: "));
+    EXPECT_THAT(committed.error().message, HasSubstr(damaged.said));
+    EXPECT_THAT(committed.error().message, HasSubstr("until the queue is restored from a copy"));
+    EXPECT_THAT(committed.error().message, HasSubstr("`postrider export --remaining` still tells what other"));
+    int left = 0;
+    EXPECT_TRUE(store_->VisitRemaining(other, [&](const Job&) { return ++left < 9; }));
+    EXPECT_EQ(left, 1);
+  }
 }
 
 }  // namespace
