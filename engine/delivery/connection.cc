@@ -14,21 +14,6 @@
 #include "engine/delivery/site.h"
 
 namespace postrider::delivery {
-namespace {
-
-// After a large message a connection gives its buffers back beyond this: ten thousand idle connections must not keep
-// the size of the largest message each has seen.
-constexpr std::size_t kKeptBytes = 128 << 10;
-
-void Reuse(std::string& buffer) {
-  if (buffer.capacity() > kKeptBytes) {
-    std::string().swap(buffer);
-  } else {
-    buffer.clear();
-  }
-}
-
-}  // namespace
 
 Monotonic Connection::now() const { return parts_.now(); }
 
@@ -95,7 +80,7 @@ void Connection::HandleTls(tls::TlsState state) {
   }
   if (!plain_.empty() && conversation_ != nullptr && phase_ != Phase::kFinished) {
     conversation_->Receive(plain_, now());
-    Reuse(plain_);
+    parts_.buffers.Return(plain_);
     Advance();
   }
   if (state == tls::TlsState::kClosed && phase_ != Phase::kFinished) {
@@ -124,7 +109,7 @@ void Connection::TlsBroke(std::string problem) {
 
 void Connection::OnSent() {
   sending_ = false;
-  Reuse(buffers_->sending);
+  parts_.buffers.Return(buffers_->sending);
   if (!buffers_->filling.empty()) return Flush();
   if (conversation_ == nullptr || phase_ == Phase::kFinished) return;
   conversation_->Flushed(now());
@@ -146,13 +131,14 @@ void Connection::TakeOutput() {
   std::string& out = conversation_->out();
   if (out.empty()) return;
   if (tls_ != nullptr) {
+    parts_.buffers.Lend(buffers_->filling, out.size());
     tls_->Send(std::as_bytes(std::span(out)), buffers_->filling);
-    Reuse(out);
+    parts_.buffers.Return(out);
   } else if (buffers_->filling.empty()) {
     std::swap(buffers_->filling, out);
   } else {
     buffers_->filling += out;
-    Reuse(out);
+    parts_.buffers.Return(out);
   }
   parts_.admission->MarkDirty(*this);
 }
@@ -263,8 +249,9 @@ bool Connection::RenderContent(std::string& out) {
     Flight& flight = flights_[(flight_front_ + i) % flights_.size()];
     if (flight.rendered) continue;
     flight.rendered = true;
-    const Result<void> rendered =
-        flight.compiled->content->Render(parts_.settlement->RenderJobOf(*flight.job, *flight.compiled), out);
+    const message::Template& content = *flight.compiled->content;
+    parts_.buffers.Lend(out, content.EstimateSize(flight.job->job().fields));
+    const Result<void> rendered = content.Render(parts_.settlement->RenderJobOf(*flight.job, *flight.compiled), out);
     if (rendered) return true;
     ++parts_.counts.render_failures;
     flight.render_problem = rendered.error().message;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/options.h"
+#include "engine/delivery/buffer_pool.h"
 #include "engine/delivery/core.h"
 #include "engine/delivery/outcome_writer.h"
 
@@ -32,6 +33,7 @@ struct Parts {
   io::Random& random;
   OutcomeWriter writer;
   CoreCounts counts{};
+  BufferPool buffers{};
   bool draining = false;
 
   policy::TlsMemory* tls_memory = nullptr;
