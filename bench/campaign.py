@@ -61,12 +61,12 @@ STUCK_AFTER_SECONDS = 60
 
 
 def disk_bytes(directory):
-    """What files take, as du counts: blocks, so that space reserved ahead is seen."""
+    """The sizes of all files; what RocksDB reserves ahead for its log of writes is not counted."""
     total = 0
     for path, _, names in os.walk(directory):
         for name in names:
             try:
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512
+                total += os.lstat(os.path.join(path, name)).st_size
             except FileNotFoundError:
                 continue  # compacted away meanwhile
     return total
@@ -141,8 +141,8 @@ class Run:
         if self.daemon.process.poll() is not None:
             raise Failed(f"the daemon ended with code {self.daemon.process.returncode}")
 
-    def watch(self, name, count, done):
-        """Until done(metrics); count(metrics) must go on rising."""
+    def watch(self, name, count, done, step):
+        """Until done(metrics); count(metrics) must go on changing. Each look costs a scrape."""
         moved, last, shown = time.monotonic(), -1, time.monotonic()
         while True:
             self.check_alive()
@@ -160,7 +160,7 @@ class Run:
             if now - shown > 5:
                 shown = now
                 self.say(f"{name}: {last:.0f}")
-            time.sleep(0.1)
+            time.sleep(step)
 
     def intake(self):
         n = self.arguments.recipients
@@ -179,7 +179,7 @@ class Run:
         submit(self.directory, self.path("campaign"))
         metrics = self.watch("intake", lambda m: m["postrider_rows_total"],
                              lambda m: m["postrider_rows_total"] >= n
-                             and m.get('postrider_campaigns{state="running"}', 0) >= 1)
+                             and m.get('postrider_campaigns{state="running"}', 0) >= 1, 0.1)
         seconds = time.monotonic() - begun
         time.sleep(1)  # background flushes belong to the phase
         after, after_all = thread_cpu_seconds(self.daemon.pid), cpu_seconds(self.daemon.pid)
@@ -232,7 +232,8 @@ class Run:
         profile = Profile(self.arguments.profile, "delivery", self.daemon.pid)
         sink_profile = Profile(self.arguments.profile, "sink", self.sink.pid)
         begun = time.monotonic()
-        metrics = self.watch("delivery", lambda m: m["postrider_queued"], lambda m: m["postrider_queued"] == 0)
+        metrics = self.watch("delivery", lambda m: m["postrider_queued"], lambda m: m["postrider_queued"] == 0,
+                             0.5)
         seconds = time.monotonic() - begun
         after, sink_after = thread_cpu_seconds(self.daemon.pid), cpu_seconds(self.sink.pid)
         profile.end()

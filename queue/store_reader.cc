@@ -46,8 +46,9 @@ class Taking {
   Result<TakenJobs> Run(TemplateCache& templates) {
     taken_.domain = request_.domain;
     taken_.cursor.last_campaign = request_.cursor.last_campaign;
-    // Beyond what a string keeps inside itself: the jobs' views must survive a move.
-    taken_.bytes.reserve(4096);
+    // Beyond what a string keeps inside itself: the jobs' views must survive a move. Little more: of many domains only
+    // a row or two is taken, and thousands of answers lie in the cores' windows.
+    taken_.bytes.reserve(64);
     if (auto read = ReadSources(); !read) return std::unexpected(read.error());
     for (const MailClass mail_class : {MailClass::kTransactional, MailClass::kBulk}) {
       if (auto retries = TakeRetries(mail_class); !retries) return std::unexpected(retries.error());
