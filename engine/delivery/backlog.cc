@@ -52,18 +52,23 @@ void Backlog::Turn() {
       parts_.ports.to_peers[core]->Publish();
     }
   }
-  const auto most = static_cast<std::size_t>(std::max(1, parts_.options->engine.active_domains));
-  if (scanning_ || parts_.draining || active_ >= most || parts_.now() < next_scan_) return;
+  if (!MayScan() || parts_.now() < next_scan_) return;
   ReadRequest* request = parts_.ports.to_reader.Reserve();
   if (request == nullptr) return;
   request->what = queue::DomainScanRequest{.core = parts_.settings.core,
                                            .cores = parts_.settings.cores,
                                            .cursor = cursor_,
-                                           .max_domains = std::min(kScanDomains, most),
+                                           .max_domains = std::min(kScanDomains, ActiveMax()),
                                            .now = parts_.loop.now().wall};
   parts_.ports.to_reader.Publish();
   scanning_ = true;
 }
+
+std::size_t Backlog::ActiveMax() const {
+  return static_cast<std::size_t>(std::max(1, parts_.options->engine.active_domains));
+}
+
+bool Backlog::MayScan() const { return !scanning_ && !parts_.draining && active_ < ActiveMax(); }
 
 void Backlog::OnScan(const ReadAnswer& answer) {
   scanning_ = false;

@@ -34,8 +34,8 @@ class Backlog {
   // The owner let a domain go; it is left alone for so long. home may be another core.
   void Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest);
   void OnPeerMessage(PeerMessage& message);
-  // When Turn has something to do at the latest.
-  [[nodiscard]] Monotonic NextScan() const { return scanning_ ? Monotonic::max() : next_scan_; }
+  // When Turn has something to do, if nothing else happens: max() while a scan is under way or no domain may be added.
+  [[nodiscard]] Monotonic NextScan() const { return MayScan() ? next_scan_ : Monotonic::max(); }
   [[nodiscard]] std::size_t active() const { return active_; }
 
  private:
@@ -55,6 +55,8 @@ class Backlog {
   };
 
   void Activate(std::string_view domain);
+  [[nodiscard]] std::size_t ActiveMax() const;
+  [[nodiscard]] bool MayScan() const;
   void LookUp(const std::string& domain);
   void Resolved(const std::string& domain, const dns::MxAnswer& answer);
   void Refresh(HomeDomain& domain);

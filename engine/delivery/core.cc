@@ -129,7 +129,6 @@ void CoreMachine::RunOnce(std::chrono::nanoseconds max_wait) {
 }
 
 std::chrono::nanoseconds CoreMachine::WaitAtMost(std::chrono::nanoseconds max_wait) const {
-  static long n=0; static Monotonic last{}; if (++n % 100000 == 0) { fprintf(stderr,"turn %ld core %u dt %.3f pend %d writer %d scan %.6f next %.6f act %zu\n", n, parts_.settings.core, std::chrono::duration<double>(parts_.now()-last).count(), admission_.anything_pending(), parts_.writer.waiting(), backlog_.NextScan()==Monotonic::max()?-1:std::chrono::duration<double>(backlog_.NextScan()-parts_.now()).count(), parts_.loop.timers().NextDue()?std::chrono::duration<double>(*parts_.loop.timers().NextDue()-parts_.now()).count():-1, backlog_.active()); last=parts_.now(); }
   if (admission_.anything_pending()) return std::chrono::nanoseconds(0);
   if (parts_.writer.waiting() || snapshots_wanted_ > 0)
     return std::min<std::chrono::nanoseconds>(max_wait, kCrowdedWait);

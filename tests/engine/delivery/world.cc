@@ -212,7 +212,7 @@ bool World::RunUntil(const std::function<bool()>& holds, std::chrono::nanosecond
     ServeReader();
     ServeStore();
     if (busy || served_) continue;
-    Monotonic next = commit_due_;
+    Monotonic next = store_stands_still ? Monotonic::max() : commit_due_;
     for (const std::unique_ptr<Unit>& unit : units_) next = std::min(next, unit->loop.NextEvent());
     // A wheel may name a moment a little early; time goes on in any case.
     next = std::max(next, time_.now.monotonic + std::chrono::microseconds(100));
