@@ -211,12 +211,11 @@ TableSchema SpoolTable() {
                  "Longest line of a recipients file; a longer one is rejected unread."),
           Option(&SpoolOptions::message_bytes_max, "message_bytes_max", SizeKind{kKiB, kGiB},
                  "Largest message.eml. Large receivers take 35 to 150 MiB; it is held in memory while parsed."),
-          Option(
-              &SpoolOptions::max_reject_share, "max_reject_share", ShareKind{0, 1},
-              "A campaign with a larger share of bad rows, and more bad rows than max_rejects_free, fails as a whole: "
-              "the list is probably not what was meant."),
+          Option(&SpoolOptions::max_reject_share, "max_reject_share", ShareKind{0, 1},
+                 "A campaign with a larger share of bad rows, and more bad rows than max_rejects_free, is held until "
+                 "it is resumed or cancelled: the list is probably not what was meant."),
           Option(&SpoolOptions::max_rejects_free, "max_rejects_free", IntegerKind{0, 1'000'000'000},
-                 "So many bad rows are always forgiven, so that a short list does not fail for one of them."),
+                 "So many bad rows are always forgiven, so that a short list is not held for one of them."),
           Option(&SpoolOptions::suppression_file, "suppression_file", PathKind(),
                  "Addresses and domains never to be sent to, one a line.", Presence::kOptional, "\"suppressed.txt\""),
           Option(&SpoolOptions::remember_names, "remember_names", DurationKind{hours(1), 3650 * kDay},

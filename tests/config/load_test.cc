@@ -384,6 +384,12 @@ TEST(Example, IsExactlyWhatExplainPrints) {
   EXPECT_EQ(ReadFile(std::filesystem::path(POSTRIDER_TEST_DATA) / "../../config/example.toml"), ExplainOptions());
 }
 
+TEST(Example, SaysThatACampaignWithTooManyBadRowsIsHeld) {
+  const std::string text = std::regex_replace(ExplainOptions(), std::regex("\n# "), " ");
+  EXPECT_NE(text.find("more bad rows than max_rejects_free, is held until it is resumed"), std::string::npos);
+  EXPECT_EQ(text.find("fails as a whole"), std::string::npos);
+}
+
 TEST(Example, LoadsAsItIsAndHoldsTheDefaults) {
   const OptionsPtr example = Load(ExplainOptions());
   const Options defaults;
