@@ -16,8 +16,9 @@ namespace postrider::tls {
 
 class SessionCache {
  public:
-  // As many tickets as parallel connections to one site commonly start together.
-  static constexpr std::size_t kPerKey = 4;
+  // As many tickets as connections to one site end together when all of them have carried what one may carry; with
+  // fewer, the rest would each pay for a full handshake.
+  static constexpr std::size_t kPerKey = 16;
 
   // Holds at most so many sessions over all keys; 0 keeps none.
   explicit SessionCache(std::size_t capacity) : capacity_(capacity) {}

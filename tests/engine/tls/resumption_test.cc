@@ -105,13 +105,14 @@ class SessionCacheTest : public ::testing::Test {
 TEST_F(SessionCacheTest, GivesTls13SessionsOnceAndNewestFirst) {
   SessionCache cache(100);
   std::vector<SSL_SESSION*> put;
-  for (int i = 0; i < 6; ++i) {
+  constexpr std::size_t kPut = SessionCache::kPerKey + 2;
+  for (std::size_t i = 0; i < kPut; ++i) {
     auto session = Once();
     put.push_back(session.get());
     cache.Put("a", std::move(session));
   }
   EXPECT_EQ(cache.size(), SessionCache::kPerKey);
-  for (int i = 5; i >= 2; --i) EXPECT_EQ(cache.Take("a").get(), put[static_cast<std::size_t>(i)]);
+  for (std::size_t i = kPut; i > 2; --i) EXPECT_EQ(cache.Take("a").get(), put[i - 1]);
   EXPECT_EQ(cache.Take("a"), nullptr);
   EXPECT_EQ(cache.size(), 0u);
 }
