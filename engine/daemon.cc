@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <thread>
 #include <utility>
 
@@ -18,8 +19,6 @@ namespace {
 
 constexpr std::chrono::milliseconds kThreadTurn{250};
 constexpr std::chrono::seconds kSnapshotDeadline{1};
-// What the store gets to write the last outcomes once the conversations are over.
-constexpr std::chrono::seconds kLastCommits{15};
 // Free space must rise this far above the mark before sending goes on, so that it does not flap.
 constexpr double kDiskHysteresis = 0.01;
 constexpr std::string_view kPausePrefix = "pause/";
@@ -85,9 +84,10 @@ std::string ToText(const Diagnostics& diagnostics) {
 
 }  // namespace
 
-Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options)
+Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options, std::chrono::seconds last_commits)
     : config_file_(std::move(config_file)),
       options_(std::move(options)),
+      last_commits_(last_commits),
       clock_(io::MakeSystemClock()),
       files_(queue::MakeSystemFiles()),
       tally_(options_->metrics.named_sites),
@@ -95,6 +95,9 @@ Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options)
 
 Daemon::~Daemon() {
   if (running_) (void)Stop();
+  // A Stop in vain, here or in a failed Start, leaves threads in the middle of what is about to go; why is in the
+  // operator's log.
+  if (store_thread_.joinable()) std::_Exit(1);
 }
 
 OptionsPtr Daemon::options() const {
@@ -477,7 +480,7 @@ std::string Daemon::Trouble() {
 bool Daemon::Stop() {
   running_ = false;
   const std::chrono::seconds conversations = options()->timeouts.shutdown;
-  const Monotonic deadline = clock_->Read().monotonic + conversations + kLastCommits;
+  const Monotonic deadline = clock_->Read().monotonic + conversations + last_commits_;
   const auto wait_for = [&](auto&& condition) {
     while (!condition()) {
       if (clock_->Read().monotonic >= deadline) return false;

@@ -4,6 +4,7 @@
 // here (or in CoreUnit). Made, started and stopped by one thread.
 
 #include <atomic>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <memory>
@@ -33,11 +34,15 @@ namespace postrider::engine {
 
 class Daemon : public observe::Control {
  public:
-  // config_file is read again by Reload; options is what it said.
-  Daemon(std::filesystem::path config_file, OptionsPtr options);
-  ~Daemon() override;  // stops what runs
+  // What the store gets to write the last outcomes once the conversations are over.
+  static constexpr std::chrono::seconds kLastCommits{15};
 
-  // Opens the queue and starts everything. On failure nothing runs.
+  // config_file is read again by Reload; options is what it said.
+  Daemon(std::filesystem::path config_file, OptionsPtr options, std::chrono::seconds last_commits = kLastCommits);
+  // Stops what runs. If a thread does not end, as it waits for a disk that does not answer, the process does: exit 1.
+  ~Daemon() override;
+
+  // Opens the queue and starts everything. On failure nothing runs but what could not be stopped.
   [[nodiscard]] Result<void> Start();
   // Once a second or so: disks, the store's trouble.
   void Watch();
@@ -76,6 +81,7 @@ class Daemon : public observe::Control {
   const std::filesystem::path config_file_;
   mutable std::mutex options_mutex_;
   OptionsPtr options_;
+  const std::chrono::seconds last_commits_;
 
   std::unique_ptr<io::Clock> clock_;
   std::unique_ptr<queue::Files> files_;

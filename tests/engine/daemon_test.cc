@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/observe/operator_log.h"
 #include "queue/job_store.h"
 
 namespace postrider::engine {
@@ -74,6 +75,18 @@ TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
   const Result<void> started = daemon.Start();
   ASSERT_FALSE(started.has_value());
   EXPECT_NE(started.error().message.find("nowhere.pem"), std::string::npos) << started.error().message;
+}
+
+// As on a disk that does not answer: no time is left to wait for the store's thread.
+TEST_F(DaemonTest, EndsTheProcessWithTheSentenceIfAFailedStartCannotBeUndone) {
+  options_.tls.ca_file = directory_ / "nowhere.pem";
+  options_.timeouts.shutdown = std::chrono::seconds(0);
+  const auto start = [&] {
+    Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_), std::chrono::seconds(0));
+    const Result<void> started = daemon.Start();
+    if (!started) observe::LogError("cannot start: " + started.error().message);
+  };
+  EXPECT_EXIT(start(), testing::ExitedWithCode(1), "could not be made durable.*\n.*cannot start: .*nowhere.pem");
 }
 
 TEST_F(DaemonTest, NamesEverySourceAddressThatThisHostDoesNotHave) {
