@@ -249,6 +249,21 @@ TEST_F(JobStoreTest, LosesNoRetryWhenTheClockIsSetBack) {
   EXPECT_THAT(AddressesOf(Take("a.test", second.cursor)), ElementsAre("eve@a.test"));
 }
 
+TEST_F(JobStoreTest, HandsOutWhatComesAfterADomainWasEmptyToAnOldCursor) {
+  CampaignSpec spec = Named("offer");
+  spec.start = StartMode::kStreaming;
+  const CampaignId id = Begin(spec);
+  Add(id, {{1, "ana@a.test"}});
+  Commit();
+  const TakenJobs first = Take("a.test");
+  Finish(first.jobs[0], EventKind::kDelivered, "a.test");
+  Commit();
+  EXPECT_THAT(Scan(), IsEmpty());
+  Add(id, {{2, "eve@a.test"}});
+  Commit();
+  EXPECT_THAT(AddressesOf(Take("a.test", first.cursor)), ElementsAre("eve@a.test"));
+}
+
 TEST_F(JobStoreTest, IgnoresASecondOutcomeOfARow) {
   const CampaignId id = Released(Named("offer"), {{1, "ana@a.test"}, {2, "eve@a.test"}, {3, "x@a.test"}});
   const TakenJobs taken = Take("a.test");
