@@ -65,6 +65,28 @@ TEST(Campaign, PausedBesideAnotherDoesNotHoldItUp) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Campaign, ResumedGoesOnAtOnceInADomainThatAnotherKeepsBusy) {
+  World world(SlowSettings());
+  Receiver& receiver = world.AddReceiver("mx.some.test", {"some.test"});
+  const queue::CampaignPtr first = world.Submit({.recipients = Recipients(600, {"some.test"})});
+  std::vector<std::string> others;
+  for (int i = 0; i < 3000; ++i) others.push_back("bob" + std::to_string(i) + "@some.test");
+  world.Submit({.recipients = others});
+  world.RunFor(seconds(5));
+  world.SetState(first->id, CampaignState::kPaused);
+  world.RunFor(seconds(15));
+  world.SetState(first->id, CampaignState::kRunning);
+  world.RunFor(seconds(1));
+  const std::size_t before = receiver.taken.size();
+  // The window of the other one is sent first; it holds what goes in about ten seconds.
+  world.RunFor(seconds(40));
+  const auto resumed = std::count_if(receiver.taken.begin() + static_cast<std::ptrdiff_t>(before), receiver.taken.end(),
+                                     [](const auto& one) { return one.to.starts_with("ana"); });
+  EXPECT_GT(resumed, 200);
+  ASSERT_TRUE(world.RunToEnd(minutes(5)));
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 TEST(Campaign, CancelledEndsEachJobAtOnceEvenOfADeadSite) {
   World world;
   world.AddReceiver("mx.dead.test", {"dead.test"}).script.listening = false;
