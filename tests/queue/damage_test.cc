@@ -67,7 +67,8 @@ TEST_F(DamageTest, AFailureThatBreaksOffHalfwayErasesNothing) {
 TEST_F(DamageTest, SaysWhichRecordStopsTheCommitAndWhatToDo) {
   const CampaignId id = Released(Named("offer"), {{7, "ana@a.test"}, {8, "eve@a.test"}});
   const CampaignId other = Released(Named("other"), {{1, "bob@b.test"}});
-  const Job job = Take("a.test").jobs[0];
+  const TakenJobs taken = Take("a.test");
+  const Job& job = taken.jobs[0];
   const std::string block_key = BlockKey(id, "a.test", job.place.block);
   struct Case {
     Table table;
