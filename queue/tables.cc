@@ -165,8 +165,9 @@ rocksdb::DBOptions DatabaseOptions(const QueueOptions& options) {
   database.create_if_missing = true;
   database.create_missing_column_families = true;
   database.write_buffer_manager = std::make_shared<rocksdb::WriteBufferManager>(options.write_buffer_bytes);
-  // Bounds what a restart has to replay: a family that is seldom written would else hold old logs for ever.
-  database.max_total_wal_size = options.write_buffer_bytes * 2;
+  // Bounds what a restart has to replay, a second or two of it: a family that is seldom written would else hold old
+  // logs for ever.
+  database.max_total_wal_size = options.write_buffer_bytes;
   database.max_background_jobs = 2;  // one flush, one compaction: the cores are there for sending
   database.max_open_files = 512;     // about 20 GB of queue; beyond that, files are opened again as needed
   database.max_file_opening_threads = 2;
