@@ -141,25 +141,29 @@ class Run:
         if self.daemon.process.poll() is not None:
             raise Failed(f"the daemon ended with code {self.daemon.process.returncode}")
 
-    def watch(self, name, count, done, step):
-        """Until done(metrics); count(metrics) must go on changing. Each look costs a scrape."""
-        moved, last, shown = time.monotonic(), -1, time.monotonic()
+    def watch(self, name, left, done):
+        """Until done(metrics); left(metrics) must go on falling. Each look costs a scrape, so there are few while the end
+        is far away."""
+        moved = shown = time.monotonic()
+        last, step = -1, 0.1
         while True:
             self.check_alive()
             metrics = self.daemon.metrics()
             if done(metrics):
                 return metrics
             now = time.monotonic()
-            if count(metrics) != last:
-                last, moved = count(metrics), now
+            if left(metrics) != last:
+                rate = (last - left(metrics)) / (now - moved) if last > 0 else 0
+                last, moved = left(metrics), now
+                step = min(2, max(0.1, last / rate / 4)) if rate > 0 else 0.1
             if now - moved > STUCK_AFTER_SECONDS:
-                raise Failed(f"{name}: nothing moved for {STUCK_AFTER_SECONDS} s at {last:.0f}; status: "
+                raise Failed(f"{name}: nothing moved for {STUCK_AFTER_SECONDS} s, {last:.0f} left; status: "
                              f"{json.dumps(self.daemon.status())[:4000]}")
             if now - self.begun > self.arguments.time_limit:
-                raise Failed(f"{name}: at {last:.0f} when the {self.arguments.time_limit} s were over")
+                raise Failed(f"{name}: {last:.0f} left when the {self.arguments.time_limit} s were over")
             if now - shown > 5:
                 shown = now
-                self.say(f"{name}: {last:.0f}")
+                self.say(f"{name}: {last:.0f} left")
             time.sleep(step)
 
     def intake(self):
@@ -177,9 +181,9 @@ class Run:
         profile = Profile(self.arguments.profile, "intake", self.daemon.pid)
         begun = time.monotonic()
         submit(self.directory, self.path("campaign"))
-        metrics = self.watch("intake", lambda m: m["postrider_rows_total"],
+        metrics = self.watch("intake", lambda m: n - m["postrider_rows_total"],
                              lambda m: m["postrider_rows_total"] >= n
-                             and m.get('postrider_campaigns{state="running"}', 0) >= 1, 0.1)
+                             and m.get('postrider_campaigns{state="running"}', 0) >= 1)
         seconds = time.monotonic() - begun
         time.sleep(1)  # background flushes belong to the phase
         after, after_all = thread_cpu_seconds(self.daemon.pid), cpu_seconds(self.daemon.pid)
@@ -214,11 +218,13 @@ class Run:
         self.daemon.start(60)
         wait_for("the admin", lambda: self.daemon.request("GET", "/healthz")[0] == 200, self.daemon.process, step=0.005)
         answered = time.monotonic() - started
+        start_cpu = cpu_seconds(self.daemon.pid)
         # A start replays the log of writes and flushes it, so this is what the tables alone take.
         queued_bytes = disk_bytes(self.path("queue")) - self.empty_bytes
         n = self.arguments.recipients
         self.result.update({
             "start_seconds": round(answered, 2),
+            "start_cpu_seconds": round(start_cpu, 2),
             "disk_bytes_per_recipient": round(queued_bytes / n, 1),
             "disk_bytes_per_recipient_beyond_merge_data": round((queued_bytes - self.merge_bytes) / n, 1),
         })
@@ -232,8 +238,7 @@ class Run:
         profile = Profile(self.arguments.profile, "delivery", self.daemon.pid)
         sink_profile = Profile(self.arguments.profile, "sink", self.sink.pid)
         begun = time.monotonic()
-        metrics = self.watch("delivery", lambda m: m["postrider_queued"], lambda m: m["postrider_queued"] == 0,
-                             0.5)
+        metrics = self.watch("delivery", lambda m: m["postrider_queued"], lambda m: m["postrider_queued"] == 0)
         seconds = time.monotonic() - begun
         after, sink_after = thread_cpu_seconds(self.daemon.pid), cpu_seconds(self.sink.pid)
         profile.end()
