@@ -4,6 +4,7 @@
 // look-up a use. References stay valid until the next Turn, which only its owner calls. One thread.
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -33,14 +34,18 @@ class GenerationCache {
   }
   void Turn() {
     if (young_.size() < limit_) return;
+    if (!old_.empty()) ++losses_;
     old_ = std::move(young_);
     young_.clear();
   }
   void Clear() {
+    ++losses_;
     young_.clear();
     old_.clear();
   }
   [[nodiscard]] std::size_t size() const { return young_.size() + old_.size(); }
+  // How often entries were forgotten by Turn or Clear: while it stays the same, all that was put in is still there.
+  [[nodiscard]] std::uint64_t losses() const { return losses_; }
 
  private:
   struct Hash {
@@ -50,6 +55,7 @@ class GenerationCache {
   using Generation = std::unordered_map<std::string, Value, Hash, std::equal_to<>>;
 
   std::size_t limit_;
+  std::uint64_t losses_ = 0;
   Generation young_;
   Generation old_;
 };

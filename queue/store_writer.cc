@@ -81,7 +81,7 @@ Result<void> StoreWriter::Load(Wall now) {
     all.push_back(std::make_shared<const Campaign>(record->campaign));
     names_[record->campaign.spec.name] = id;
     last_campaign_ = std::max(last_campaign_, id);
-    campaigns_.emplace(id, LiveCampaign{std::move(*record), false});
+    campaigns_.emplace(id, LiveCampaign{std::move(*record)});
   }
   if (auto status = walk.status(); !status) return status;
 
@@ -142,6 +142,7 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   campaign.id = id;
   campaign.spec = spec;
   campaign.accepted_at = now;
+  live.losses_at_begin = domains_.losses();
   names_[spec.name] = id;
   Touch(live);
   if (!spec.standing) {
@@ -249,7 +250,7 @@ Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batc
     const auto [at, is_new] = group_of.emplace(domain, groups.size());
     if (is_new) {
       // All that may fail comes first, before anything is staged.
-      auto entry = LoadDomain(DomainKey(ShardOf(domain, shared_.shards), domain, id));
+      auto entry = LoadDomain(DomainKey(ShardOf(domain, shared_.shards), domain, id), live);
       if (!entry) return std::unexpected(entry.error());
       groups.push_back({*entry, i, i});
       continue;
@@ -291,8 +292,9 @@ Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batc
 
 // -- Caches
 
-Result<StoreWriter::DomainEntry*> StoreWriter::LoadDomain(const std::string& key) {
+Result<StoreWriter::DomainEntry*> StoreWriter::LoadDomain(const std::string& key, const LiveCampaign& campaign) {
   if (DomainEntry* cached = domains_.Find(key)) return cached;
+  if (campaign.losses_at_begin == domains_.losses()) return &domains_.Insert(key, {});
   auto stored = shared_.tables.Get(Table::kDomains, key);
   if (!stored) return FailAt("domains", key, stored.error());
   DomainState state;
@@ -359,7 +361,7 @@ Result<void> StoreWriter::TrySettle(const Outcome& outcome) {
   // A campaign that failed while streaming took its rows along; what was in flight then has no record to change.
   if (live == nullptr || HasEnded(live->record.campaign)) return {};
   Campaign& campaign = live->record.campaign;
-  auto domain = LoadDomain(DomainKey(ShardOf(event.domain, shared_.shards), event.domain, event.job.campaign));
+  auto domain = LoadDomain(DomainKey(ShardOf(event.domain, shared_.shards), event.domain, event.job.campaign), *live);
   if (!domain) return std::unexpected(domain.error());
   OpenEntry* open = nullptr;
   if (event.final && campaign.spec.standing && outcome.template_number != 0) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,9 @@ class StoreWriter {
   struct LiveCampaign {
     CampaignRecord record;
     bool dirty = false;
+    // Begun in this run, when domains_ had lost so often: as long as that holds, a domain that is not cached has no
+    // record, and a new list need not ask the disk for each of its domains.
+    std::optional<std::uint64_t> losses_at_begin = std::nullopt;
   };
   using DomainEntry = GenerationCache<DomainState>::Entry;
   using BlockEntry = GenerationCache<BlockState>::Entry;
@@ -81,7 +85,7 @@ class StoreWriter {
   [[nodiscard]] LiveCampaign* FindLive(CampaignId id);
   void Touch(LiveCampaign& campaign);
   void Touch(DomainEntry& domain);
-  [[nodiscard]] Result<DomainEntry*> LoadDomain(const std::string& key);
+  [[nodiscard]] Result<DomainEntry*> LoadDomain(const std::string& key, const LiveCampaign& campaign);
   [[nodiscard]] Result<BlockEntry*> LoadBlock(const std::string& key, std::uint64_t block);
   [[nodiscard]] Result<OpenEntry*> LoadOpen(CampaignId id, std::uint32_t number);
 
