@@ -7,8 +7,9 @@
 namespace postrider::intake {
 namespace {
 
-// A batch costs one sync (about 0.3 ms): so many rows make that nothing, and are still done in some 20 ms.
-constexpr std::uint64_t kBatchRows = 8192;
+// A batch costs one sync and, for each domain in it, two keys: so many rows make the first nothing and the second less,
+// and still hold the store up for no more than 60 ms (in a list of 100,000 domains; 5 ms in one of 20).
+constexpr std::uint64_t kBatchRows = 16384;
 constexpr std::size_t kBatchBytes = 4 << 20;
 constexpr std::uint64_t kStepBytes = 16 << 20;  // of list, blank lines included
 
