@@ -36,7 +36,13 @@ EffectiveRule ResolveRule(const Options& options, std::string_view domain, std::
   }
   // rules[0] is "*" and complete.
   CHECK(connections.value && messages_per_connection.value && idle.value && tls.value);
-  return {*connections.value, *messages_per_connection.value, messages_per_second.value, *idle.value, *tls.value};
+  EffectiveRule rule;
+  rule.connections = *connections.value;
+  rule.messages_per_connection = *messages_per_connection.value;
+  if (messages_per_second.value) rule.message_rate = RateLimit{.per_second = *messages_per_second.value};
+  rule.idle = *idle.value;
+  rule.tls = *tls.value;
+  return rule;
 }
 
 const RouteOptions* FindRoute(const Options& options, std::string_view domain) {

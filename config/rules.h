@@ -2,19 +2,32 @@
 // What the options say about the mail of one domain: limits and TLS gathered from the rules, and the route. Pure;
 // called once when a domain's MX set is known or the configuration has changed, not for each message.
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 
 #include "config/options.h"
+#include "config/rate_limit.h"
 
 namespace postrider {
 
+// An unset limit does not bind. An allowance is one source's at one provider, or at one site whose provider is unknown.
 struct EffectiveRule {
-  int connections = 0;
+  int connections = 0;                      // open ones of the allowance
+  int start_connections = 0;                // so many at first, one more per 20 clean deliveries; 0: all at once
+  std::optional<int> site_connections{};    // of one site within the allowance
+  std::optional<RateLimit> connect_rate{};  // new connections of the allowance
   int messages_per_connection = 0;
-  std::optional<double> messages_per_second;  // unset: no limit
+  std::optional<RateLimit> message_rate{};     // attempted recipients of the allowance
+  std::optional<std::uint64_t> daily_quota{};  // of them in a calendar day of time_zone, at most an eighth an hour
+  std::string time_zone = "UTC";               // IANA name
+  std::optional<int> total_connections{};      // of all sources together at this provider (or site)
+  std::optional<RateLimit> total_message_rate{};
+  std::optional<RateLimit> campaign_message_rate{};  // of one campaign at this provider (or site)
+  bool adaptive = true;                              // replies lower the rate, success raises it again
+  RateLimit rate_floor{1.0 / 60, 1};                 // not below this
   seconds idle{};
   TlsDemand tls = TlsDemand::kOpportunistic;
 

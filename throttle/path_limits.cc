@@ -27,14 +27,12 @@ PathLimits::PathLimits(Monotonic now, const EffectiveRule& rule, Backoff backoff
 void PathLimits::SetRule(Monotonic now, const EffectiveRule& rule) {
   rule_ = rule;
   // A burst of one second's worth: an hour's allowance is never sent in its first second.
-  if (rule.messages_per_second) {
-    rate_.SetRate(now, *rule.messages_per_second, std::max(1.0, *rule.messages_per_second));
-  }
+  if (rule.message_rate) rate_.SetRate(now, rule.message_rate->per_second, rule.message_rate->BurstOrDefault());
 }
 
 Admission PathLimits::AskMessage(Monotonic now) const {
   Admission answer{now, Limit::kNone};
-  if (rule_.messages_per_second) {
+  if (rule_.message_rate) {
     const Monotonic earliest = rate_.Earliest(now);
     if (earliest > now) answer = {earliest, Limit::kMessageRate};
   }
@@ -44,12 +42,12 @@ Admission PathLimits::AskMessage(Monotonic now) const {
 
 Admission PathLimits::AdmitMessage(Monotonic now) {
   const Admission answer = AskMessage(now);
-  if (answer.Go() && rule_.messages_per_second) rate_.Take(now);
+  if (answer.Go() && rule_.message_rate) rate_.Take(now);
   return answer;
 }
 
 void PathLimits::ReturnMessage(Monotonic now) {
-  if (rule_.messages_per_second) rate_.Return(now);
+  if (rule_.message_rate) rate_.Return(now);
 }
 
 Admission PathLimits::AskConnect(Monotonic now) const {

@@ -225,8 +225,8 @@ Monotonic Admission::OpenMore(Feed& feed) {
       continue;
     }
     if (path->opening >= path->OpeningLimit() || (path->Probing() && !path->connections.empty())) continue;
-    if (const auto rate = site.rule.messages_per_second;
-        rate && static_cast<double>(path->connections.size()) >= std::max(1.0, *rate)) {
+    if (const auto rate = site.rule.message_rate;
+        rate && static_cast<double>(path->connections.size()) >= std::max(1.0, rate->per_second)) {
       path->Bind(Binding::kRate, now, parts_.counts);  // as many connections as it may send messages in a second
       continue;
     }

@@ -33,7 +33,7 @@ std::string SiteTable::KeyOf(const SiteTarget& target, const EffectiveRule& rule
   return fmt::format("{}|{},{},{}|{}{}{}|{},{},{},{},{}", target.base_key, route.auth_user,
                      route.auth_secret_file.native(), static_cast<int>(route.auth_mechanism),
                      route.auth_without_tls ? 'w' : '-', route.allow_private ? 'p' : '-', route.use_ipv6 ? '6' : '-',
-                     rule.connections, rule.messages_per_connection, rule.messages_per_second.value_or(0),
+                     rule.connections, rule.messages_per_connection, rule.message_rate.value_or(RateLimit{}).per_second,
                      rule.idle.count(), static_cast<int>(rule.tls));
 }
 

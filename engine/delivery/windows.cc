@@ -128,8 +128,8 @@ std::uint32_t Windows::LowWater(const Domain& domain) const {
   const auto paths = static_cast<std::uint32_t>(std::max<std::size_t>(1, domain.site->paths.size()));
   const std::uint32_t flights = static_cast<std::uint32_t>(rule.connections) * paths * kLowWaterPerConnection;
   const std::uint32_t usual = std::clamp(flights, kLowWaterUsual, kLowWaterMost);
-  if (!rule.messages_per_second) return usual;
-  const double soon = *rule.messages_per_second * paths * kLowWaterSeconds;
+  if (!rule.message_rate) return usual;
+  const double soon = rule.message_rate->per_second * paths * kLowWaterSeconds;
   return static_cast<std::uint32_t>(std::clamp<double>(soon, kLowWaterLeast, usual));
 }
 

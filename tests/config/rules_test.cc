@@ -24,7 +24,10 @@ Options WithRules(std::vector<RuleOptions> rules) {
 
 TEST(Rules, TheDefaultsHoldWhereNothingElseMatches) {
   const EffectiveRule rule = ResolveRule(Options(), "example.org", kGoogleMx);
-  EXPECT_EQ(rule, (EffectiveRule{10, 100, std::nullopt, seconds(5), TlsDemand::kOpportunistic}));
+  EXPECT_EQ(
+      rule,
+      (EffectiveRule{
+          .connections = 10, .messages_per_connection = 100, .idle = seconds(5), .tls = TlsDemand::kOpportunistic}));
 }
 
 TEST(Rules, TheMostSpecificWinsFieldByField) {
@@ -37,7 +40,11 @@ TEST(Rules, TheMostSpecificWinsFieldByField) {
   RuleOptions domain = Rule("example.org");
   domain.idle = seconds(20);
   domain.messages_per_second = 2.5;
-  const EffectiveRule expected{5, 60, 2.5, seconds(20), TlsDemand::kRequired};
+  const EffectiveRule expected{.connections = 5,
+                               .messages_per_connection = 60,
+                               .message_rate = RateLimit{2.5},
+                               .idle = seconds(20),
+                               .tls = TlsDemand::kRequired};
   // The order in the file does not matter.
   EXPECT_EQ(ResolveRule(WithRules({suffix, host, domain}), "example.org", kGoogleMx), expected);
   EXPECT_EQ(ResolveRule(WithRules({domain, host, suffix}), "example.org", kGoogleMx), expected);

@@ -10,7 +10,12 @@ using namespace std::chrono_literals;
 const Monotonic kStart{std::chrono::hours(1000)};
 
 EffectiveRule Rule(int connections, std::optional<double> per_second) {
-  return {connections, 3, per_second, seconds(5), TlsDemand::kOpportunistic};
+  EffectiveRule rule;
+  rule.connections = connections;
+  rule.messages_per_connection = 3;
+  if (per_second) rule.message_rate = RateLimit{.per_second = *per_second};
+  rule.idle = seconds(5);
+  return rule;
 }
 
 TEST(PathLimits, WithoutARateEveryMessageGoes) {
