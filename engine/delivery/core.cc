@@ -15,7 +15,7 @@
 namespace postrider::delivery {
 
 // Copies what a core counts and where its paths stand (snapshot.cc).
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot);
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains);
 
 namespace {
 
@@ -56,6 +56,7 @@ class CoreMachine final : public Core {
   io::Timer tick_;
   io::Timer drain_;
   int snapshots_wanted_ = 0;
+  bool snapshots_name_domains_ = false;
 };
 
 CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop, tls::Tls& tls,
@@ -194,6 +195,7 @@ void CoreMachine::Obey(CoreCommand& command) {
       return admission_.StopSending(false);
     case CoreCommand::Kind::kSnapshot:
       ++snapshots_wanted_;
+      snapshots_name_domains_ |= command.with_domains;
       return;
     case CoreCommand::Kind::kDrain:
       return Drain(command.deadline);
@@ -227,9 +229,10 @@ void CoreMachine::AnswerSnapshots() {
   for (; snapshots_wanted_ > 0; --snapshots_wanted_) {
     CoreSnapshot* slot = parts_.ports.snapshots.Reserve();
     if (slot == nullptr) return;
-    FillSnapshot(parts_, *slot);
+    FillSnapshot(parts_, *slot, snapshots_name_domains_);
     parts_.ports.snapshots.Publish();
   }
+  snapshots_name_domains_ = false;
 }
 
 }  // namespace

@@ -82,6 +82,7 @@ struct CoreCommand {
   Target target = Target::kAll;
   std::string name;
   std::chrono::seconds deadline{};
+  bool with_domains = false;  // of kSnapshot: the sites name their domains
 };
 
 struct CorePorts {

@@ -1,7 +1,10 @@
 #include "engine/delivery/path.h"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "engine/delivery/site.h"
 
@@ -46,8 +49,34 @@ std::string_view ToString(SiteMode mode) {
       return "paused";
     case SiteMode::kIdle:
       return "idle";
+    case SiteMode::kStopped:
+      return "stopped";
   }
   return "idle";
+}
+
+std::string_view ToString(GuardKind kind) {
+  switch (kind) {
+    case GuardKind::kCampaign:
+      return "campaign";
+    case GuardKind::kBounceStorm:
+      return "bounce storm";
+    case GuardKind::kPathBreaker:
+      return "path breaker";
+    case GuardKind::kOwnNetwork:
+      return "own network";
+    case GuardKind::kNoDomains:
+      return "no domains";
+  }
+  return "";
+}
+
+std::string_view ToString(GuardState state) { return state == GuardState::kTripped ? "tripped" : "warning"; }
+
+void Path::Remember(const Reply& reply) {
+  last_reply.clear();
+  if (reply.code != 0) fmt::format_to(std::back_inserter(last_reply), "{} ", reply.code);
+  last_reply += reply.text;
 }
 
 void Meter::Advance(std::int64_t second) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "config/options.h"
+#include "config/reply.h"
 #include "config/time.h"
 #include "engine/delivery/connection.h"
 #include "engine/delivery/intrusive_list.h"
@@ -76,6 +77,9 @@ struct Path {
 
   // Accounts the time spent under the last binding, then remembers this one.
   void Bind(Binding now_binding, Monotonic now, CoreCounts& counts);
+
+  // What the receiver said, for the operator: code and text.
+  void Remember(const Reply& reply);
 
   Site& site;
   SourceOptions source;

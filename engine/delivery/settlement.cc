@@ -112,7 +112,7 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
     parts_.counts.message_seconds.Observe(
         std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
   }
-  if (!result.reply.Positive()) path.last_reply = result.reply.text;
+  if (!result.reply.Positive()) path.Remember(result.reply);
   const bool about_it = verdict.scope == Scope::kRecipient || verdict.scope == Scope::kMessage;
   if (verdict.fate == Fate::kDelivered || about_it) PathAnswered(*facts.connection);
   switch (verdict.fate) {

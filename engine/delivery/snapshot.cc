@@ -12,7 +12,7 @@
 
 namespace postrider::delivery {
 
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot);
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains);
 
 namespace {
 
@@ -48,6 +48,14 @@ std::uint64_t ReadyFor(const Site& site, const Path& path) {
     if (Serves(path, *feed)) ready += feed->ready;
   }
   return ready;
+}
+
+std::vector<std::string> DomainNames(const Site& site) {
+  std::vector<std::string> names;
+  for (const Domain* domain = site.domains.front(); domain != nullptr; domain = site.domains.Next(*domain)) {
+    names.push_back(domain->name);
+  }
+  return names;
 }
 
 SiteSnapshot SnapshotOf(const Site& site, const Path& path, Now now) {
@@ -108,7 +116,7 @@ void CountConnections(const Admission& admission, CoreSnapshot& snapshot) {
 
 }  // namespace
 
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot) {
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains) {
   snapshot = {};
   const Now now = parts.loop.now();
   snapshot.core = parts.settings.core;
@@ -127,7 +135,10 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot) {
         const double late = std::chrono::duration<double>(now.wall - *one.oldest_due).count();
         snapshot.lateness_seconds = std::max(snapshot.lateness_seconds, late);
       }
-      if (one.ready > 0 || one.connections > 0) snapshot.sites.push_back(std::move(one));
+      ++snapshot.paths[static_cast<std::size_t>(one.mode)];
+      if (one.ready == 0 && one.connections == 0) continue;
+      if (with_domains) one.domain_names = DomainNames(*site);
+      snapshot.sites.push_back(std::move(one));
     }
   }
   snapshot.counts = parts.counts;

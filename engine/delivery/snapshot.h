@@ -3,18 +3,28 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config/histogram.h"
+#include "config/reply_rules.h"
 #include "config/time.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
 
 namespace postrider::delivery {
 
-enum class SiteMode : std::uint8_t { kNormal, kBackingOff, kPaused, kIdle };
+enum class SiteMode : std::uint8_t {
+  kNormal,
+  kBackingOff,  // after failures: it tries again by itself, soon
+  kPaused,      // by the operator
+  kIdle,
+  kStopped,  // by a reply's action or a breaker, until blocked_until
+};
+inline constexpr std::size_t kSiteModes = static_cast<std::size_t>(SiteMode::kStopped) + 1;
 [[nodiscard]] std::string_view ToString(SiteMode mode);
 
 struct SiteSnapshot {
@@ -28,9 +38,54 @@ struct SiteSnapshot {
   double messages_per_second = 0;  // over the last 10 s
   std::string binding_limit;       // what keeps it from sending now: "", "connections", "message rate", "back-off", ...
   std::optional<Wall> blocked_until;
-  std::string last_reply;          // the last that was not positive, or the last failure's sentence
+  std::string last_reply;          // the last that was not positive, code included, or the last failure's sentence
   std::optional<Wall> oldest_due;  // of a job that is due and not limited
+  double rate_limit = 0;           // messages a second that its limits allow now; 0: no limit, or not known
+  std::vector<std::string> domain_names;  // of `domains`; only if asked (CoreCommand::with_domains)
 };
+
+// What one source may do at one provider (or site) now: throttle/allowance.h as an operator sees it.
+struct AllowanceSnapshot {
+  std::string source;
+  std::string receiver;  // the provider's name, else the site's
+  bool is_provider = false;
+  SiteMode mode = SiteMode::kNormal;
+  double rate_limit = 0;     // configured, messages a second; 0: none
+  double adaptive_rate = 0;  // what replies have made of it; 0: not lowered
+  std::string reason;        // why it is lowered or stopped; empty: it is not
+  std::optional<Wall> stopped_until;
+  std::uint64_t quota_used = 0;           // of today's quota
+  std::uint64_t quota = 0;                // 0: none
+  std::uint32_t warm_up_day = 0;          // from 1; 0: does not warm up
+  std::vector<std::string> last_replies;  // newest first, those that lowered or stopped it
+};
+
+enum class GuardKind : std::uint8_t {
+  kCampaign,     // hard-bounce or spam-block share of a campaign at a provider
+  kBounceStorm,  // a site's bad-mailbox share far above its usual
+  kPathBreaker,  // nothing but refusals down a path
+  kOwnNetwork,   // most connects fail over many sites
+  kNoDomains,    // many domains suddenly do not exist
+};
+inline constexpr std::size_t kGuardKinds = static_cast<std::size_t>(GuardKind::kNoDomains) + 1;
+enum class GuardState : std::uint8_t { kWarning, kTripped };  // what is well is not listed
+[[nodiscard]] std::string_view ToString(GuardKind kind);
+[[nodiscard]] std::string_view ToString(GuardState state);
+
+struct GuardSnapshot {
+  GuardKind kind = GuardKind::kCampaign;
+  GuardState state = GuardState::kWarning;
+  std::string campaign;  // of kCampaign
+  std::string receiver;  // provider or site; empty: everywhere
+  std::string reason;    // with its figures, and how to go on
+  Wall since{};
+};
+
+// Under a name that configuration or program gives: a reply rule's, a limit's. Few.
+using NamedCounts = std::map<std::string, std::uint64_t, std::less<>>;
+using NamedSeconds = std::map<std::string, double, std::less<>>;
+
+inline constexpr std::size_t kActionKinds = static_cast<std::size_t>(ActionKind::kBounceDomain) + 1;
 
 struct CoreCounts {
   std::uint64_t attempts = 0;  // transactions begun
@@ -46,7 +101,9 @@ struct CoreCounts {
   double limited_seconds_connections = 0;  // time that paths with work stood still, by the limit that bound
   double limited_seconds_rate = 0;
   double limited_seconds_backoff = 0;
-  double limited_seconds_unsynced = 0;  // admission stopped by unsynced_outcomes_max
+  double limited_seconds_unsynced = 0;                // admission stopped by unsynced_outcomes_max
+  std::array<std::uint64_t, kActionKinds> actions{};  // that replies caused, by ActionKind
+  std::uint64_t unmatched_replies = 0;                // negative ones that no reply rule knew
   Histogram connect_seconds;
   Histogram tls_seconds;
   Histogram message_seconds;  // MAIL to the final reply
@@ -67,6 +124,11 @@ struct CoreSnapshot {
   dns::ResolverCounts dns;
   io::LoopCounts loop;
   std::vector<SiteSnapshot> sites;  // one per path with work or connections; at most kMaxSitesShown, busiest first
+  std::array<std::uint32_t, kSiteModes> paths{};  // all of them, by SiteMode
+  std::vector<AllowanceSnapshot> allowances;      // those in use
+  std::vector<GuardSnapshot> guards;              // those that do not rest
+  NamedCounts rule_hits;                          // replies that a rule decided, by its name
+  NamedSeconds limited_seconds;                   // as in CoreCounts, for limits that have no field there, by name
 };
 
 inline constexpr std::size_t kMaxSitesShown = 1000;

@@ -101,7 +101,7 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
   if (connection.quitting() && end.kind != Kind::kRefused) return;
   const Reply words = WordsOf(end);
   const Category category = CategoryOf(end);
-  path.last_reply = words.text;
+  path.Remember(words);
 
   if (!connection.opened()) {
     const bool about_us = end.kind == Kind::kAuthUnavailable || end.stage == Stage::kAuth;
@@ -145,7 +145,7 @@ void Settlement::HostFailed(Path& path, std::size_t host, Stage stage, Category 
                             Monotonic began, std::string_view address) {
   PathHost& state = path.hosts[host];
   const Monotonic now = parts_.now();
-  path.last_reply = reply.text;
+  path.Remember(reply);
   path.proven = false;
   if (began < state.failed_at) return;
   state.failed_at = now;
@@ -185,7 +185,7 @@ void Settlement::PathAnswered(const Connection& connection) {
 
 void Settlement::PathRefused(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply) {
   const Monotonic now = parts_.now();
-  path.last_reply = reply.text;
+  path.Remember(reply);
   path.proven = false;
   ++path.refusals;
   const bool was_blocked = path.limits.backoff().Blocked(now) || path.breaker.Blocked(now);

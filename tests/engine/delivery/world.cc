@@ -238,6 +238,7 @@ CoreSnapshot World::Snapshot(std::uint32_t core) {
   CoreCommand* command = unit.commands.Reserve();
   CHECK(command != nullptr);
   *command = {};
+  command->with_domains = true;
   unit.commands.Publish();
   RunUntil([&unit] { return unit.snapshots.Peek() != nullptr; }, std::chrono::seconds(1));
   CoreSnapshot* slot = unit.snapshots.Peek();
