@@ -1,8 +1,8 @@
 #pragma once
-// The delivery log: JSON lines in log.directory, one per event (fields in observe/README.md). Synced with the group
-// commit, rotated by size and age, compressed with zstd once closed. Used by the store thread alone; compression runs
-// in small steps of Compress, which its owner calls when idle. A log that cannot be written fails Sync, which stops
-// sending.
+// The delivery log: JSON lines in log.directory, one per event (fields in observe/README.md), and beside it, if asked
+// for, the accounting file. Both are synced with the group commit and rotated by size and age; the log is compressed
+// with zstd once closed. Used by the store thread alone; compression runs in small steps of Compress, which its owner
+// calls when idle. A log or accounting file that cannot be written fails Sync, which stops sending.
 
 #include <cstdint>
 #include <functional>
@@ -13,6 +13,7 @@
 #include "config/error.h"
 #include "config/options.h"
 #include "config/time.h"
+#include "engine/observe/accounting.h"
 #include "queue/event.h"
 
 namespace postrider::observe {
@@ -31,7 +32,7 @@ class DeliveryLog : public queue::EventSink {
 // run is the store's run number, written into each event's id. Continues the newest open file, cutting a torn last
 // line.
 [[nodiscard]] Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, std::uint64_t run,
-                                                                   Wall now);
+                                                                   Wall now, const AccountingSettings& accounting = {});
 
 // Lines of all log files (compressed ones too), oldest first, that are about this recipient; at most `most` newest. Any
 // thread. Reads everything there is, about a second per GB: go_on is asked now and then, and false ends it with an

@@ -3,10 +3,10 @@
 #include <array>
 #include <cstdint>
 
+#include "engine/observe/utf8_text.h"
+
 namespace postrider::observe {
 namespace {
-
-constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 
 // Bytes that stand for themselves: printable ASCII but the quote and the backslash. DEL is escaped with the controls,
 // for terminals act on it.
@@ -16,28 +16,6 @@ constexpr std::array<bool, 256> MakePlain() {
   return plain;
 }
 constexpr std::array<bool, 256> kPlain = MakePlain();
-
-// Length of the well-formed UTF-8 sequence at the front of text, which starts with a byte of 0x80 or more; 0 if there
-// is none (Unicode table 3-7: no overlong forms, no surrogates, nothing beyond U+10FFFF).
-std::size_t SequenceLength(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
-  const auto continues = [&](std::size_t i, std::uint8_t least = 0x80, std::uint8_t most = 0xbf) {
-    return i < text.size() && byte(i) >= least && byte(i) <= most;
-  };
-  const std::uint8_t first = byte(0);
-  if (first >= 0xc2 && first <= 0xdf) return continues(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    const std::uint8_t least = first == 0xe0 ? 0xa0 : 0x80;
-    const std::uint8_t most = first == 0xed ? 0x9f : 0xbf;
-    return continues(1, least, most) && continues(2) ? 3 : 0;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    const std::uint8_t least = first == 0xf0 ? 0x90 : 0x80;
-    const std::uint8_t most = first == 0xf4 ? 0x8f : 0xbf;
-    return continues(1, least, most) && continues(2) && continues(3) ? 4 : 0;
-  }
-  return 0;
-}
 
 void AppendEscaped(std::string& out, char c) {
   constexpr std::string_view kHex = "0123456789abcdef";

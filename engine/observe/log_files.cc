@@ -16,9 +16,7 @@
 namespace postrider::observe {
 namespace {
 
-constexpr std::string_view kPrefix = "delivery-";
-constexpr std::string_view kPlain = ".jsonl";
-constexpr std::string_view kCompressed = ".jsonl.zst";
+constexpr std::string_view kCompressed = ".zst";
 // RFC 3339 without what shells and other systems dislike in names: 20261124T054400.123Z.
 constexpr std::size_t kStampLength = 20;
 
@@ -62,20 +60,21 @@ void Descriptor::Close() {
   if (fd_ >= 0) close(std::exchange(fd_, -1));
 }
 
-std::string LogFileName(Wall opened, std::uint64_t run) {
-  return fmt::format("{}{}-{}{}", kPrefix, Stamp(opened), run, kPlain);
+std::string LogFileName(Wall opened, std::uint64_t run, const LogSeries& series) {
+  return fmt::format("{}{}-{}{}", series.prefix, Stamp(opened), run, series.suffix);
 }
 
-std::optional<LogFile> ParseLogFileName(const std::filesystem::path& path) {
+std::optional<LogFile> ParseLogFileName(const std::filesystem::path& path, const LogSeries& series) {
   const std::string name = path.filename();
   std::string_view rest = name;
-  if (!rest.starts_with(kPrefix)) return std::nullopt;
-  rest.remove_prefix(kPrefix.size());
+  if (!rest.starts_with(series.prefix)) return std::nullopt;
+  rest.remove_prefix(series.prefix.size());
   LogFile file;
   file.path = path;
   file.compressed = rest.ends_with(kCompressed);
-  if (!file.compressed && !rest.ends_with(kPlain)) return std::nullopt;
-  rest.remove_suffix(file.compressed ? kCompressed.size() : kPlain.size());
+  if (file.compressed) rest.remove_suffix(kCompressed.size());
+  if (!rest.ends_with(series.suffix)) return std::nullopt;
+  rest.remove_suffix(series.suffix.size());
   const std::optional<Wall> opened = ParseStamp(rest.substr(0, kStampLength));
   if (!opened || rest.size() < kStampLength + 2 || rest[kStampLength] != '-') return std::nullopt;
   file.opened = *opened;
@@ -86,7 +85,7 @@ std::optional<LogFile> ParseLogFileName(const std::filesystem::path& path) {
   return file;
 }
 
-Result<std::vector<LogFile>> ListLogFiles(const std::filesystem::path& directory) {
+Result<std::vector<LogFile>> ListLogFiles(const std::filesystem::path& directory, const LogSeries& series) {
   std::error_code error;
   std::filesystem::directory_iterator entries(directory, error);
   if (error) {
@@ -95,7 +94,7 @@ Result<std::vector<LogFile>> ListLogFiles(const std::filesystem::path& directory
   }
   std::vector<LogFile> files;
   for (; entries != std::filesystem::directory_iterator(); entries.increment(error)) {
-    if (std::optional<LogFile> file = ParseLogFileName(entries->path())) files.push_back(*std::move(file));
+    if (std::optional<LogFile> file = ParseLogFileName(entries->path(), series)) files.push_back(*std::move(file));
     if (error) break;
   }
   if (error) {

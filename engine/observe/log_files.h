@@ -1,7 +1,7 @@
 #pragma once
-// The files of the delivery log: delivery-<UTC time>-<run>.jsonl while written and until compressed, then the same name
-// with .zst; a .zst.tmp is a compression that a crash cut short. Times in names rise strictly, so names in order are
-// files in order. Also the few system calls that all who touch these files share. Any thread.
+// The files of a log: <prefix><UTC time>-<run><suffix> while written and until compressed, then the same name with
+// .zst; a .zst.tmp is a compression that a crash cut short. Times in names rise strictly, so names in order are files
+// in order. Also the few system calls that all who touch these files share. Any thread.
 
 #include <cstdint>
 #include <filesystem>
@@ -16,6 +16,14 @@
 
 namespace postrider::observe {
 
+// What the files of one log are called.
+struct LogSeries {
+  std::string_view prefix;
+  std::string_view suffix;
+};
+inline constexpr LogSeries kDeliveryFiles{"delivery-", ".jsonl"};
+inline constexpr LogSeries kAccountingFiles{"acct-", ".csv"};
+
 struct LogFile {
   std::filesystem::path path;
   Wall opened{};
@@ -23,12 +31,14 @@ struct LogFile {
   bool compressed = false;
 };
 
-[[nodiscard]] std::string LogFileName(Wall opened, std::uint64_t run);
-// nullopt for names that are not ours.
-[[nodiscard]] std::optional<LogFile> ParseLogFileName(const std::filesystem::path& path);
+[[nodiscard]] std::string LogFileName(Wall opened, std::uint64_t run, const LogSeries& series = kDeliveryFiles);
+// nullopt for names that are not of the series.
+[[nodiscard]] std::optional<LogFile> ParseLogFileName(const std::filesystem::path& path,
+                                                      const LogSeries& series = kDeliveryFiles);
 
 // Oldest first. A file that is there both plain and compressed (a crash came between the two) is listed compressed.
-[[nodiscard]] Result<std::vector<LogFile>> ListLogFiles(const std::filesystem::path& directory);
+[[nodiscard]] Result<std::vector<LogFile>> ListLogFiles(const std::filesystem::path& directory,
+                                                        const LogSeries& series = kDeliveryFiles);
 
 // A file descriptor that closes itself.
 class Descriptor {

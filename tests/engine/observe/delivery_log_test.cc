@@ -331,6 +331,122 @@ TEST_F(DeliveryLogTest, FindEndsWhenToldTo) {
   EXPECT_EQ(found.error().code, ErrorCode::kUnavailable);
 }
 
+// The accounting file beside the log.
+class AccountingFileTest : public DeliveryLogTest {
+ protected:
+  AccountingFileTest() { accounting_.enabled = true; }
+  std::unique_ptr<DeliveryLog> OpenBoth(std::uint64_t run = 3, Wall now = kStart) {
+    Result<std::unique_ptr<DeliveryLog>> log = OpenDeliveryLog(options_, run, now, accounting_);
+    EXPECT_TRUE(log) << log.error().message;
+    return log ? *std::move(log) : nullptr;
+  }
+  static std::size_t Lines(const std::string& text) { return static_cast<std::size_t>(std::ranges::count(text, '\n')); }
+
+  AccountingSettings accounting_;
+  const std::string csv_ = "acct-20261124T054405.007Z-3.csv";
+};
+
+TEST_F(AccountingFileTest, IsWrittenWithTheLogAndBeginsWithItsHeader) {
+  const auto log = OpenBoth();
+  EXPECT_EQ(ReadFile(PathOf(csv_)), kAccountingHeader);
+  log->Append(EventFor("a@example.org"));
+  EXPECT_EQ(ReadFile(PathOf(csv_)), kAccountingHeader) << "nothing before the sync";
+  ASSERT_TRUE(log->Sync());
+  EXPECT_THAT(Names(options_.directory), ElementsAre(csv_, first_));
+  EXPECT_EQ(ModeOf(PathOf(csv_)), 0600);
+  EXPECT_THAT(ReadFile(PathOf(csv_)), HasSubstr(",a@example.org,"));
+  EXPECT_EQ(Lines(ReadFile(PathOf(csv_))), 2u);
+  EXPECT_THAT(Find("a@example.org"), SizeIs(1)) << "find reads the log alone";
+}
+
+TEST_F(AccountingFileTest, IsNotThereUnlessAskedFor) {
+  Write(*Open(), "a@example.org");
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_));
+}
+
+TEST_F(AccountingFileTest, LiesWhereItsOptionSays) {
+  accounting_.directory = directory_.path() / "accounting";
+  Write(*OpenBoth(), "a@example.org");
+  EXPECT_THAT(Names(accounting_.directory), ElementsAre(csv_));
+  EXPECT_EQ(ModeOf(accounting_.directory), 0700);
+  EXPECT_THAT(Names(options_.directory), ElementsAre(first_));
+}
+
+TEST_F(AccountingFileTest, RotatesWithItsHeaderAndStaysPlain) {
+  options_.rotate_bytes = 1;
+  const auto log = OpenBoth();
+  log->Rotate(kStart);
+  EXPECT_THAT(Names(options_.directory), SizeIs(2)) << "a file that holds nothing but its header is kept";
+  Write(*log, "a@example.org");
+  log->Rotate(kStart);
+  Write(*log, "b@example.org");
+  while (log->Compress()) {
+  }
+  const std::string second = "acct-20261124T054405.008Z-3.csv";
+  EXPECT_THAT(Names(options_.directory),
+              ElementsAre(csv_, second, first_ + ".zst", "delivery-20261124T054405.008Z-3.jsonl"));
+  EXPECT_TRUE(ReadFile(PathOf(second)).starts_with(kAccountingHeader));
+  EXPECT_THAT(ReadFile(PathOf(second)), HasSubstr("b@example.org"));
+  EXPECT_EQ(Lines(ReadFile(PathOf(csv_))), 2u);
+}
+
+TEST_F(AccountingFileTest, GoesOnAfterACrashWhereverItCame) {
+  Write(*OpenBoth(), "a@example.org");
+  const std::string whole = ReadFile(PathOf(csv_));
+  const std::string header(kAccountingHeader);
+  struct Case {
+    std::string left, begins;
+  };
+  for (const Case& crash : {Case{"", header}, Case{header.substr(0, 20), header}, Case{header, header},
+                            Case{header + "d,2026-11-24 05", header}, Case{whole + "b,\"half a re", whole}}) {
+    WriteFile(PathOf(csv_), crash.left);
+    Write(*OpenBoth(4), "b@example.org");
+    const std::string text = ReadFile(PathOf(csv_));
+    EXPECT_TRUE(text.starts_with(crash.begins)) << crash.left;
+    EXPECT_EQ(Lines(text), Lines(crash.begins) + 1) << crash.left;
+    EXPECT_THAT(text, HasSubstr(",b@example.org,"));
+  }
+}
+
+TEST_F(AccountingFileTest, LeavesAFileWithOtherFieldsAlone) {
+  Write(*OpenBoth(), "a@example.org");
+  WriteFile(PathOf(csv_), "type,rcpt\r\nd,x@example.org\r\n");
+  Write(*OpenBoth(4), "b@example.org");
+  EXPECT_EQ(ReadFile(PathOf(csv_)), "type,rcpt\r\nd,x@example.org\r\n");
+  EXPECT_THAT(ReadFile(PathOf("acct-20261124T054405.008Z-4.csv")), HasSubstr("b@example.org"));
+}
+
+TEST_F(AccountingFileTest, RepeatsNoLogLineWhenItAloneCannotBeWritten) {
+  accounting_.directory = directory_.path() / "accounting";
+  const auto log = OpenBoth();
+  // The CSV is the longer of the two by its header; the limit lets the log's line pass.
+  log->Append(EventFor("a@example.org"));
+  ASSERT_TRUE(log->Sync());
+  log->Append(EventFor("b@example.org"));
+  const std::size_t log_bytes = ReadFile(PathOf(first_)).size();
+  const std::size_t csv_bytes = ReadFile(accounting_.directory / csv_).size();
+  ASSERT_GT(csv_bytes, log_bytes) << "or the limit would stop the log first";
+  {
+    const FullDisk disk(csv_bytes + 40);
+    ASSERT_LT(2 * log_bytes, csv_bytes + 40);
+    const Result<void> synced = log->Sync();
+    ASSERT_FALSE(synced);
+    EXPECT_EQ(synced.error().code, ErrorCode::kNoSpace);
+    EXPECT_THAT(synced.error().message, HasSubstr("the accounting file; sending stops"));
+  }
+  ASSERT_TRUE(log->Sync());
+  EXPECT_THAT(Find("b@example.org"), SizeIs(1));
+  EXPECT_EQ(Lines(ReadFile(accounting_.directory / csv_)), 3u);
+}
+
+TEST_F(AccountingFileTest, SaysWhichOptionNamesAnUnusableDirectory) {
+  WriteFile(directory_.path() / "file", "");
+  accounting_.directory = directory_.path() / "file";
+  const auto log = OpenDeliveryLog(options_, 1, kStart, accounting_);
+  ASSERT_FALSE(log);
+  EXPECT_THAT(log.error().message, HasSubstr("accounting.directory"));
+}
+
 TEST(LogFileNames, AreReadBackAndNothingElseIs) {
   const std::optional<LogFile> file = ParseLogFileName("/x/" + LogFileName(kStart, 42));
   ASSERT_TRUE(file);
@@ -343,9 +459,11 @@ TEST(LogFileNames, AreReadBackAndNothingElseIs) {
         "delivery-20261124T054405.007Z-.jsonl", "delivery-20261124T054405.007Z-x.jsonl",
         "delivery-20261124T054405.007Z-1.jsonl.zst.tmp", "delivery-20261124T054405.007Z-99999999999999999999.jsonl",
         "delivery-20261324T054405.007Z-1.jsonl", "delivery-20261124T05440.5007Z-1.jsonl",
-        "x-20261124T054405.007Z-1.jsonl"}) {
+        "x-20261124T054405.007Z-1.jsonl", "acct-20261124T054405.007Z-1.csv"}) {
     EXPECT_FALSE(ParseLogFileName(name)) << name;
   }
+  EXPECT_TRUE(ParseLogFileName("acct-20261124T054405.007Z-1.csv", kAccountingFiles));
+  EXPECT_FALSE(ParseLogFileName("delivery-20261124T054405.007Z-1.jsonl", kAccountingFiles));
 }
 
 }  // namespace
