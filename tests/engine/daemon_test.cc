@@ -79,6 +79,8 @@ TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
 
 // As on a disk that does not answer: no time is left to wait for the store's thread.
 TEST_F(DaemonTest, EndsTheProcessWithTheSentenceIfAFailedStartCannotBeUndone) {
+  // In a process started anew: a child forked from one with threads may not start its own under ThreadSanitizer.
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
   options_.tls.ca_file = directory_ / "nowhere.pem";
   options_.timeouts.shutdown = std::chrono::seconds(0);
   const auto start = [&] {
