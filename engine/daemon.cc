@@ -315,6 +315,7 @@ observe::Snapshot Daemon::Collect() {
   snapshot.store = store_->stats();
   snapshot.store_batch_requests = store_loop_->counts().requests;
   snapshot.intake = intake_->counts();
+  snapshot.commits_failing = !store_loop_->Trouble().empty();
   const std::lock_guard lock(state_mutex_);
   snapshot.started = started_;
   snapshot.queue_free_share = queue_free_share_;

@@ -21,6 +21,16 @@ namespace postrider::observe {
 
 using intake::IntakeCounts;
 
+// The suppression list: what is in it, and what happened to it since the start.
+struct SuppressionCounts {
+  std::uint64_t addresses = 0;
+  std::uint64_t domains = 0;
+  std::uint64_t added_by_rule = 0;  // hard bounces and the like, by themselves
+  std::uint64_t added_by_hand = 0;  // operators and imports
+  std::uint64_t removed = 0;
+  std::uint64_t held = 0;  // that a rule would have added, but a guard held
+};
+
 struct Snapshot {
   Now time{};
   Wall started{};
@@ -29,10 +39,12 @@ struct Snapshot {
   queue::StoreStats store;
   std::uint64_t store_batch_requests = 0;  // requests in all batches; with store.commits the mean size
   IntakeCounts intake;
+  SuppressionCounts suppression;
   double queue_free_share = 1;  // of the disks that hold queue and log
   double log_free_share = 1;
   bool sending_stopped = false;  // by disk or log
   std::string stop_reason;
+  bool commits_failing = false;  // the log or the queue cannot be written
   Wall last_reload{};
   bool last_reload_good = true;
 };

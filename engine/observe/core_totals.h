@@ -1,6 +1,7 @@
 #pragma once
 // The figures of all cores together. Pure.
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -22,6 +23,9 @@ struct CoreTotals {
   std::uint64_t unsynced_outcomes = 0;
   double lateness_seconds = 0;  // the worst core's
   double messages_per_second = 0;
+  std::array<std::uint32_t, delivery::kSiteModes> paths{};
+  delivery::NamedCounts rule_hits;
+  delivery::NamedSeconds limited_seconds;  // by the limit's name, those of CoreCounts included
 };
 
 [[nodiscard]] CoreTotals SumUp(std::span<const delivery::CoreSnapshot> cores);

@@ -7,6 +7,7 @@
 #include "engine/observe/core_totals.h"
 #include "engine/observe/metric_page.h"
 #include "engine/observe/process_usage.h"
+#include "engine/observe/throttle_metrics.h"
 
 namespace postrider::observe {
 namespace {
@@ -116,11 +117,8 @@ void AddSending(MetricPage& page, const CoreTotals& machine) {
   page.Add(Counter("postrider_path_backoffs_total", "Times that a path or host went into back-off."))
       .Value(counts.path_backoffs);
   page.Add(Counter("postrider_limited_seconds_total",
-                   "Seconds that paths with work stood still, by the limit that bound them."))
-      .Value(counts.limited_seconds_connections, {{"limit", "connections"}})
-      .Value(counts.limited_seconds_rate, {{"limit", "rate"}})
-      .Value(counts.limited_seconds_backoff, {{"limit", "back-off"}})
-      .Value(counts.limited_seconds_unsynced, {{"limit", "unsynced"}});
+                   "Seconds that paths with work stood still, by the limit that bound them."));
+  for (const auto& [limit, seconds] : machine.limited_seconds) page.Value(seconds, {{"limit", limit}});
   page.Add(Gauge("postrider_lateness_seconds", "Age of the oldest job that is due and that no limit holds."))
       .Value(machine.lateness_seconds);
   page.Add(Gauge("postrider_active_domains", "Domains that work is taken from now.")).Value(machine.active_domains);
@@ -183,6 +181,8 @@ void AddIntake(MetricPage& page, const IntakeCounts& intake) {
 void AddProgram(MetricPage& page, const Snapshot& snapshot) {
   page.Add(Gauge("postrider_sending_stopped", "1 while the disk or the delivery log stops sending."))
       .Value(snapshot.sending_stopped ? 1.0 : 0.0);
+  page.Add(Gauge("postrider_commits_failing", "1 while the delivery log or the queue cannot be written."))
+      .Value(snapshot.commits_failing ? 1.0 : 0.0);
   page.Add(Gauge("postrider_last_reload_successful", "1 if the last reload of the configuration was good."))
       .Value(snapshot.last_reload_good ? 1.0 : 0.0);
   page.Add(Gauge("postrider_last_reload_timestamp_seconds", "When the configuration in force was read."))
@@ -224,6 +224,10 @@ std::string RenderMetrics(const Snapshot& snapshot, std::span<const queue::Campa
   AddEvents(page, events);
   AddConnections(page, machine);
   AddSending(page, machine);
+  AddReplies(page, machine, events);
+  AddAllowances(page, snapshot, machine, events);
+  AddGuards(page, snapshot);
+  AddSuppression(page, snapshot.suppression);
   AddDns(page, machine.dns);
   AddLoop(page, machine.loop);
   AddStore(page, snapshot);

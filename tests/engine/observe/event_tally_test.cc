@@ -44,6 +44,33 @@ TEST(EventTally, CountsByProviderElseBySite) {
   EXPECT_EQ(counts.by_label.size(), 3u);
 }
 
+TEST(EventTally, CountsWhatRepliesMeanAndWhichBouncesAreHard) {
+  EventTally tally(10);
+  const auto add = [&](EventKind kind, Category category) {
+    Event event = At("", "google");
+    event.kind = kind;
+    event.category = category;
+    tally.Add(event);
+  };
+  add(EventKind::kDelivered, Category::kNone);
+  add(EventKind::kDeferred, Category::kThrottled);
+  add(EventKind::kDeferred, Category::kThrottled);
+  add(EventKind::kDeferred, Category::kBadMailbox);
+  add(EventKind::kBounced, Category::kBadMailbox);
+  add(EventKind::kBounced, Category::kInactiveMailbox);
+  add(EventKind::kBounced, Category::kSpamBlock);
+  add(EventKind::kPath, Category::kNoAnswerFromHost);
+  add(EventKind::kExpired, Category::kMessageExpired);
+  const EventCounts counts = tally.Copy();
+  const std::map<std::pair<std::string, Category>, std::uint64_t> expected = {
+      {{"google", Category::kThrottled}, 2},        {{"google", Category::kBadMailbox}, 2},
+      {{"google", Category::kInactiveMailbox}, 1},  {{"google", Category::kSpamBlock}, 1},
+      {{"google", Category::kNoAnswerFromHost}, 1},
+  };
+  EXPECT_EQ(counts.by_category, expected);
+  EXPECT_EQ(counts.hard_bounces, (std::map<std::string, std::uint64_t>{{"google", 2}}));
+}
+
 TEST(EventTally, NamesOnlySoManySitesAndNeverTakesANameAway) {
   EventTally tally(2);
   for (int round = 0; round < 3; ++round) {
