@@ -54,7 +54,20 @@ void AddRecipients(MetricPage& page, const CampaignTotals& totals, const Conserv
       .Value(static_cast<double>(conservation.queue_difference));
 }
 
-void AddCampaigns(MetricPage& page, std::span<const queue::CampaignPtr> campaigns) {
+// Recipients that could be sent now, as far as their campaigns go.
+std::uint64_t QueuedOfRunning(std::span<const queue::CampaignPtr> campaigns, Wall now) {
+  std::uint64_t sum = 0;
+  for (const queue::CampaignPtr& campaign : campaigns) {
+    if (campaign->state != CampaignState::kRunning) continue;
+    if (campaign->spec.not_before && now < *campaign->spec.not_before) continue;
+    sum += Queued(campaign->totals);
+  }
+  return sum;
+}
+
+void AddCampaigns(MetricPage& page, std::span<const queue::CampaignPtr> campaigns, Wall now) {
+  page.Add(Gauge("postrider_queued_running", "Recipients in the queue whose campaign runs: neither held nor paused."))
+      .Value(QueuedOfRunning(campaigns, now));
   constexpr std::array kStates = {CampaignState::kLoading,  CampaignState::kHeld,   CampaignState::kRunning,
                                   CampaignState::kPaused,   CampaignState::kFailed, CampaignState::kDone,
                                   CampaignState::kCancelled};
@@ -220,7 +233,7 @@ std::string RenderMetrics(const Snapshot& snapshot, std::span<const queue::Campa
   const CoreTotals machine = SumUp(snapshot.cores);
   MetricPage page;
   AddRecipients(page, snapshot.totals, CheckConservation(snapshot.totals, campaigns));
-  AddCampaigns(page, campaigns);
+  AddCampaigns(page, campaigns, snapshot.time.wall);
   AddEvents(page, events);
   AddConnections(page, machine);
   AddSending(page, machine);

@@ -1,6 +1,9 @@
-"""A real Prometheus scrapes the running daemon, and promtool finds nothing to complain about in what it says."""
+"""A real Prometheus scrapes the running daemon, promtool finds nothing to complain about in what it says, and the alert
+rules and the dashboard that we ship ask for nothing that is not there."""
 
 import json
+import os
+import re
 import urllib.parse
 import urllib.request
 
@@ -24,6 +27,22 @@ match = "*"
 hosts = ["{address}:{port}"]
 allow_private = true
 """
+
+
+SHIPPED = os.path.join(sending.PROJECT, "engine", "observe")
+METRIC = re.compile(r"\b(?:postrider|process)_[a-z0-9_]+\b")
+
+
+def dashboard_expressions():
+    """Every expression of the dashboard, as it is asked once its variables are filled in."""
+    with open(os.path.join(SHIPPED, "grafana", "postrider.json"), encoding="utf-8") as file:
+        dashboard = json.load(file)
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    expressions += [annotation["expr"] for annotation in dashboard["annotations"]["list"]]
+    filled = [expression.replace("$__rate_interval", "5m").replace("$instance", ".*").replace("$receiver", ".*")
+              for expression in expressions]
+    variables = [variable["definition"] for variable in dashboard["templating"]["list"] if "definition" in variable]
+    return filled, variables
 
 
 class Prometheus(Jail):
@@ -89,6 +108,41 @@ class Scraping(sending.InteropCase):
         self.assertTrue(buckets)
         for name in buckets:
             self.assertTrue(self.prometheus.query(f"histogram_quantile(0.99, sum by (le) ({name}))"), name)
+
+    def test_the_alert_rules_pass_promtools_check_and_their_own_tests(self):
+        for source in (os.path.join(SHIPPED, "prometheus", "alerts.yml"), os.path.join(sending.HERE, "alert_cases.yml")):
+            with open(source, encoding="utf-8") as file:
+                self.prometheus.write(f"etc/rules/{os.path.basename(source)}", file.read())
+        self.assertIn("SUCCESS", self.prometheus.run("/usr/bin/promtool", "check", "rules", "/etc/rules/alerts.yml"))
+        self.assertIn("SUCCESS", self.prometheus.run("/usr/bin/promtool", "test", "rules", "/etc/rules/alert_cases.yml"))
+
+    def test_every_expression_of_the_dashboard_is_valid(self):
+        expressions, _ = dashboard_expressions()
+        self.assertGreater(len(expressions), 50)
+        self.assertEqual([], [expression for expression in expressions if "$" in expression])
+        rules = [{"record": f"dashboard:{number}", "expr": expression} for number, expression in enumerate(expressions)]
+        # JSON is YAML.
+        self.prometheus.write("etc/rules/dashboard.yml", json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+        said = self.prometheus.run("/usr/bin/promtool", "check", "rules", "/etc/rules/dashboard.yml")
+        self.assertIn(f"{len(rules)} rules found", said)
+
+    def test_alerts_and_dashboard_ask_for_nothing_that_is_not_on_the_page(self):
+        page = self.sender.ask("GET", "/metrics")
+        types = dict(line.split()[2:4] for line in page.splitlines() if line.startswith("# TYPE "))
+        known = set(types) | {name + suffix for name, kind in types.items() if kind == "histogram"
+                              for suffix in ("_bucket", "_sum", "_count")}
+        with open(os.path.join(SHIPPED, "prometheus", "alerts.yml"), encoding="utf-8") as file:
+            alerts = file.read()
+        expressions, variables = dashboard_expressions()
+        for source, texts in (("alerts.yml", [alerts]), ("postrider.json", expressions + variables)):
+            asked = {name for text in texts for name in METRIC.findall(text)}
+            self.assertGreater(len(asked), 15, source)
+            self.assertEqual(set(), asked - known, source)
+        # Values of labels that are always exposed.
+        for name in ("postrider_paths", "postrider_guards"):
+            for label, operator, value in re.findall(name + r'\{[^}]*?\b(mode|state|guard)(=~?|!=)"([^"]*)"', alerts):
+                for one in value.split("|"):
+                    self.assertIn(f'{label}="{one}"', page, (name, operator))
 
     def test_promtool_has_no_complaint(self):
         metrics = self.sender.ask("GET", "/metrics").encode()

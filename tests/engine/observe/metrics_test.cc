@@ -174,6 +174,23 @@ TEST(Metrics, NeverNameACampaign) {
   EXPECT_THAT(page, HasSubstr("postrider_campaigns{state=\"paused\"} 0\n"));
 }
 
+TEST(Metrics, TellHowManyWaitInCampaignsThatRun) {
+  FakeControl control;
+  CampaignTotals totals;
+  totals.accepted = 100;
+  totals.delivered = 30;
+  for (const CampaignState state : {CampaignState::kRunning, CampaignState::kPaused, CampaignState::kHeld}) {
+    control.AddCampaign("campaign", state, totals);
+  }
+  auto later = std::make_shared<queue::Campaign>(*control.campaigns[0]);
+  later->spec.not_before = Wall(std::chrono::seconds(60));
+  control.campaigns.push_back(later);
+  Snapshot snapshot;
+  EXPECT_EQ(Series(RenderMetrics(snapshot, control.campaigns, {})).at("postrider_queued_running"), 70);
+  snapshot.time.wall = Wall(std::chrono::seconds(60));
+  EXPECT_EQ(Series(RenderMetrics(snapshot, control.campaigns, {})).at("postrider_queued_running"), 140);
+}
+
 TEST(Metrics, EscapeWhatLabelsHold) {
   EventCounts events;
   events.by_label[{"mx\"\n\\.example", queue::EventKind::kDelivered}] = 1;
