@@ -1,12 +1,13 @@
 #pragma once
-// Reply rules as data: what receivers' words mean and what to do about them. Read from config/reply_rules.toml, which is
-// built into the program, with the operator's own file before it. Here they are read and checked one by one; whether
+// Reply rules as data: what receivers' words mean and what to do about them. Read from config/reply_rules.toml, which
+// is built into the program, with the operator's own file before it. Here they are read and checked one by one; whether
 // they match their samples is for throttle/reply_classifier.h to say, which owns the patterns.
 
 #include <array>
 #include <chrono>
 #include <cstdint>
 #include <expected>
+#include <filesystem>
 #include <functional>
 #include <optional>
 #include <string>
@@ -35,9 +36,9 @@ enum class ActionKind : std::uint8_t {
 
 struct ReplyAction {
   ActionKind kind = ActionKind::kNone;
-  int threshold = 1;                       // so many ...
-  std::chrono::seconds period{600};        // ... within this, then it happens
-  std::chrono::seconds duration{900};      // of stops, skips and lowered connections
+  int threshold = 1;                          // so many ...
+  std::chrono::seconds period{600};           // ... within this, then it happens
+  std::chrono::seconds duration{900};         // of stops, skips and lowered connections
   std::optional<double> messages_per_second;  // of kLowerRate: at once down to this instead of half
 };
 
@@ -55,9 +56,10 @@ struct EnhancedPattern {
 };
 
 struct ReplySample {
-  std::string reply;  // code and text as a log would show it: "550 5.1.1 no such user"
-  Stage stage = Stage::kRcpt;
-  std::string provider;  // empty: the rule's first, if it names any
+  std::string reply;           // code and text as a log would show it: "550 5.1.1 no such user"
+  Stage stage = Stage::kRcpt;  // unless said: the rule's first, if it names any
+  std::string provider;        // empty: the rule's first, if it names any
+  int line = 0;
 };
 
 struct ReplyRule {
@@ -79,13 +81,19 @@ struct ReplyRule {
   int line = 0;
 };
 
-// Reads one file of [[rule]] tables; everything wrong is reported at once. known_provider answers whether a name is one.
-// What is checked here: unknown keys, types, ranges, category/scope/fate/stage/action names, unique names, unknown
+// Reads one file of [[rule]] tables; everything wrong is reported at once. known_provider answers whether a name is
+// one. What is checked here: unknown keys, types, ranges, category/scope/fate/stage/action names, unique names, unknown
 // providers, at least one condition, at least one sample, samples that parse as replies.
 [[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(
     std::string_view toml, std::string_view name, const std::function<bool(std::string_view)>& known_provider);
 
-// The text of the shipped file.
+// The shipped file, which is part of the program, and what its rules are reported under.
 [[nodiscard]] std::string_view ShippedReplyRules();
+inline constexpr std::string_view kShippedReplyRulesName = "reply_rules.toml (built in)";
+
+// The operator's file, if any, and the shipped rules behind it. No name may stand in both, for logs and metrics could
+// not tell them apart. Everything wrong with either is reported.
+[[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(
+    const std::filesystem::path& operators_file, const std::function<bool(std::string_view)>& known_provider);
 
 }  // namespace postrider

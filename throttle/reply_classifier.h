@@ -37,8 +37,4 @@ class ReplyClassifier {
 };
 using ReplyClassifierPtr = std::shared_ptr<const ReplyClassifier>;
 
-// A reply as a person or a log writes it ("550-5.1.1 no such\n550 5.1.1 user", "550 #5.1.1 ..."): code, the enhanced
-// code wherever it stands, and the joined text. nullopt if it does not begin with a code from 200 to 599.
-[[nodiscard]] std::optional<Reply> ParseReplyText(std::string_view text);
-
 }  // namespace postrider
