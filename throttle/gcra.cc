@@ -31,23 +31,61 @@ void Gcra::SetRate(Monotonic now, double per_second, double burst) {
   burst_ = burst;
 }
 
-Monotonic Gcra::Earliest(Monotonic now) const {
-  if (per_second_ <= 0) return Monotonic::max();
-  const double excess = Depth(now) + 1 - burst_;
+Monotonic Gcra::EarliestFor(Monotonic now, double count, double reserve) const {
+  const double room = burst_ - reserve - count;
+  if (per_second_ <= 0 || room < -kForgiven) return Monotonic::max();
+  const double excess = Depth(now) - room;
   if (excess <= kForgiven) return now;
   const Nanoseconds wait(std::ceil(excess / per_second_ * 1e9));
   if (wait >= kLongestWait) return now + kLongestWait;
   return std::max(now, as_of_) + std::chrono::duration_cast<std::chrono::nanoseconds>(wait);
 }
 
-void Gcra::Take(Monotonic now) {
-  depth_ = Depth(now) + 1;
+double Gcra::ReserveOf(double share) const { return std::max(0.0, std::min(share * burst_, burst_ - 1)); }
+
+void Gcra::Take(Monotonic now, double count) {
+  const double before = Depth(now);
   as_of_ = std::max(as_of_, now);
+  depth_ = before + count;
+  while (low_count_ > 0 && lows_[low_count_ - 1].depth >= before) --low_count_;
+  if (low_count_ == lows_.size()) {
+    lows_[1].depth = lows_[0].depth;
+    std::copy(lows_.begin() + 1, lows_.end(), lows_.begin());
+    --low_count_;
+  }
+  lows_[low_count_++] = {as_of_, before};
 }
 
 void Gcra::Return(Monotonic now) {
   depth_ = std::max(0.0, Depth(now) - 1);
   as_of_ = std::max(as_of_, now);
+}
+
+void Gcra::Return(Monotonic now, Monotonic taken_at, double count) {
+  // Without the Take the depth would be lower by `count`, or by as much as was left at its lowest since: from there on
+  // it would have stood at nothing.
+  depth_ = Depth(now);
+  as_of_ = std::max(as_of_, now);
+  double low = depth_;
+  std::size_t first = 0;
+  while (first < low_count_ && lows_[first].at <= taken_at) ++first;
+  if (first < low_count_) low = std::min(low, lows_[first].depth);
+  const double refund = std::clamp(count, 0.0, low);
+  depth_ -= refund;
+  for (std::size_t i = first; i < low_count_; ++i) lows_[i].depth -= refund;
+  // Earlier ones that are no longer lower than those after them.
+  std::size_t kept = first;
+  while (first < low_count_ && kept > 0 && lows_[kept - 1].depth >= lows_[first].depth) --kept;
+  std::copy(lows_.begin() + static_cast<std::ptrdiff_t>(first), lows_.begin() + static_cast<std::ptrdiff_t>(low_count_),
+            lows_.begin() + static_cast<std::ptrdiff_t>(kept));
+  low_count_ -= first - kept;
+}
+
+void Gcra::Restore(Monotonic now, double depth) {
+  CHECK(depth >= 0);
+  depth_ = depth;
+  as_of_ = std::max(as_of_, now);
+  low_count_ = 0;
 }
 
 }  // namespace postrider

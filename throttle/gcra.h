@@ -1,8 +1,11 @@
 #pragma once
 // A rate limit: the generic cell rate algorithm, kept as the depth of a leaky bucket so that a change of rate keeps the
 // history. In no span of time are more taken than rate * span + burst, whatever the rates were in between (then: the
-// sum of each rate times its span, plus the largest burst). One owner, one thread; time is an argument and never runs
-// back.
+// sum of each rate times its span, plus the largest burst); what is returned counts as never taken. One owner, one
+// thread; time is an argument, and one that runs back counts as standing still.
+
+#include <array>
+#include <cstddef>
 
 #include "config/time.h"
 
@@ -17,23 +20,42 @@ class Gcra {
   // burst >= 1: how many may go at once after a rest. What was taken before still counts, at the rates of its time.
   void SetRate(Monotonic now, double per_second, double burst);
 
-  // The first moment, not before now, at which one more may go; Monotonic::max() if the rate is 0.
-  [[nodiscard]] Monotonic Earliest(Monotonic now) const;
-  // Counts one, also where Earliest(now) is later than now.
-  void Take(Monotonic now);
-  // Undoes a Take whose cause did not happen.
+  // The first moment, not before now, at which one more may go and `reserve` of the burst is left after it;
+  // Monotonic::max() if the rate is 0.
+  [[nodiscard]] Monotonic Earliest(Monotonic now, double reserve = 0) const { return EarliestFor(now, 1, reserve); }
+  // The same for several at once; Monotonic::max() also if the burst has no room for them.
+  [[nodiscard]] Monotonic EarliestFor(Monotonic now, double count, double reserve) const;
+  // So large a share of the burst, but never so much that none could go.
+  [[nodiscard]] double ReserveOf(double share) const;
+  // Counts one or more, also where Earliest(now) is later than now.
+  void Take(Monotonic now, double count = 1);
+  // Undoes a Take of this very moment whose cause did not happen.
   void Return(Monotonic now);
+  // Undoes an earlier Take. What would have leaked away unused meanwhile is not given back: it would allow more in a
+  // span than the rate does. With work waiting all the time nothing leaks unused, and all is given back.
+  void Return(Monotonic now, Monotonic taken_at, double count = 1);
 
   [[nodiscard]] double per_second() const { return per_second_; }
   [[nodiscard]] double burst() const { return burst_; }
+  // Taken and not yet leaked away.
+  [[nodiscard]] double Depth(Monotonic now) const;
+  // What Depth was in an earlier life, aged by the caller.
+  void Restore(Monotonic now, double depth);
 
  private:
-  [[nodiscard]] double Depth(Monotonic now) const;
+  // The depth right before a Take. Kept are those lower than all later ones: so the lowest since any moment is the
+  // first after it. Only a few: the oldest are merged, with the lower depth at the later moment.
+  struct Low {
+    Monotonic at{};
+    double depth = 0;
+  };
 
   double per_second_ = 0;
   double burst_ = 1;
-  double depth_ = 0;  // taken and not yet leaked away, as of as_of_
+  double depth_ = 0;  // as of as_of_
   Monotonic as_of_{};
+  std::array<Low, 4> lows_{};
+  std::size_t low_count_ = 0;
 };
 
 }  // namespace postrider

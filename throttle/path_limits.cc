@@ -6,20 +6,6 @@
 
 namespace postrider {
 
-std::string_view ToString(Limit limit) {
-  switch (limit) {
-    case Limit::kNone:
-      return "none";
-    case Limit::kBackoff:
-      return "backoff";
-    case Limit::kMessageRate:
-      return "message-rate";
-    case Limit::kConnections:
-      return "connections";
-  }
-  return "none";
-}
-
 PathLimits::PathLimits(Monotonic now, const EffectiveRule& rule, Backoff backoff) : backoff_(backoff) {
   SetRule(now, rule);
 }

@@ -3,26 +3,13 @@
 // and the back-off after failures. All limits are asked at once, and the answer is a permit or the moment and the limit
 // that binds. Owned by one core's delivery; plain integers, no lock, no clock.
 
-#include <cstdint>
-#include <string_view>
-
 #include "config/rules.h"
 #include "config/time.h"
 #include "throttle/backoff.h"
 #include "throttle/gcra.h"
+#include "throttle/limit.h"
 
 namespace postrider {
-
-enum class Limit : std::uint8_t { kNone, kBackoff, kMessageRate, kConnections };
-
-[[nodiscard]] std::string_view ToString(Limit limit);
-
-struct Admission {
-  Monotonic not_before{};      // when to ask again; meaningful unless Go()
-  Limit limit = Limit::kNone;  // what binds longest
-
-  [[nodiscard]] bool Go() const { return limit == Limit::kNone; }
-};
 
 class PathLimits {
  public:

@@ -1,0 +1,196 @@
+#pragma once
+// Guards look at many outcomes together and raise an alarm where going on would do harm: a campaign that meets dead
+// addresses or spam blocks at one provider, a site that suddenly disowns its mailboxes, our own network down, a
+// resolver that denies domains by the dozen. Each says why, with its figures, and how to go on. Bounded memory; one
+// owner, one thread; time is an argument.
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+#include "config/time.h"
+#include "throttle/limit.h"
+
+namespace postrider {
+
+// The numbers of all guards; the operator's, with defaults from experience.
+struct GuardNumbers {
+  // A campaign at a provider. The shares are of the last `campaign_window` tries; fewer than `campaign_tries` prove
+  // nothing.
+  std::uint32_t campaign_tries = 500;
+  std::uint32_t campaign_window = 2000;
+  double campaign_warn_bounces = 0.02;
+  double campaign_pause_bounces = 0.05;
+  double campaign_pause_spam_blocks = 0.01;
+  // A site's bad-mailbox share: a storm is so many times its usual share, at least so large, over so many tries.
+  std::uint32_t storm_tries = 100;
+  double storm_times_usual = 4;
+  double storm_least_share = 0.2;
+  std::chrono::minutes storm_longest{24 * 60};  // then what it says is believed
+  // Our own network.
+  std::uint32_t network_sites = 20;
+  double network_failed_share = 0.8;
+  std::chrono::seconds network_window{60};
+  std::chrono::seconds network_probe{5};  // one connect each while it holds
+  // Domains that do not exist.
+  std::uint32_t domains_missing = 50;
+  double domains_missing_share = 0.5;
+  std::chrono::seconds domains_window{300};
+};
+
+enum class Alarm : std::uint8_t { kNone, kWarning, kTripped };
+
+struct Finding {
+  Alarm alarm = Alarm::kNone;
+  Monotonic since{};
+  std::string why;    // a sentence with its figures; empty: kNone
+  std::string go_on;  // what happens by itself, and what the operator can do
+};
+
+// Two rings of blocks that stand for a sliding window of tries.
+class ShareWindow {
+ public:
+  explicit ShareWindow(std::uint32_t tries = 2000);
+  void Count(bool first, bool second = false);
+  void Clear();
+  [[nodiscard]] std::uint32_t tries() const;
+  [[nodiscard]] double first() const;  // share
+  [[nodiscard]] double second() const;
+  [[nodiscard]] std::uint32_t first_count() const;
+  [[nodiscard]] std::uint32_t second_count() const;
+
+ private:
+  static constexpr std::size_t kBlocks = 8;
+  struct Block {
+    std::uint32_t tries = 0;
+    std::uint32_t first = 0;
+    std::uint32_t second = 0;
+  };
+  std::uint32_t block_tries_;
+  std::array<Block, kBlocks> blocks_{};
+  std::size_t at_ = 0;
+};
+
+// One campaign at one provider (or site). Tripped: it is paused there until the operator resumes it.
+class CampaignGuard {
+ public:
+  explicit CampaignGuard(const GuardNumbers& numbers);
+  void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
+
+  // An attempted recipient has its answer. True: the alarm changed.
+  bool Count(Monotonic now, bool hard_bounce, bool spam_block);
+  [[nodiscard]] Alarm alarm() const { return alarm_; }
+  // Paused by a reply's action (kPauseSender); why is the rule's name. True: it was not paused yet.
+  bool Pause(Monotonic now, std::string_view why);
+  // The operator goes on: it counts anew, and pauses again only after as many tries as at first.
+  void Resume();
+  [[nodiscard]] Finding Describe(std::string_view campaign, std::string_view receiver) const;
+
+ private:
+  GuardNumbers numbers_;
+  ShareWindow window_;
+  Alarm alarm_ = Alarm::kNone;
+  Monotonic since_{};
+  std::string why_;
+};
+
+// One site. Tripped: a bad-mailbox reply suppresses nobody, and its recipient is tried again later.
+class BounceStorm {
+ public:
+  explicit BounceStorm(const GuardNumbers& numbers);
+  void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
+
+  // True: the alarm changed.
+  bool Count(Monotonic now, bool bad_mailbox);
+  [[nodiscard]] bool tripped() const { return tripped_; }
+  // The operator believes the site: today's share is its usual one.
+  void Resume();
+  [[nodiscard]] double usual_share() const;
+  [[nodiscard]] Finding Describe(std::string_view site) const;
+
+ private:
+  GuardNumbers numbers_;
+  ShareWindow recent_;
+  double usual_ = 0;         // share, of what was counted before the recent window
+  std::uint32_t known_ = 0;  // tries it rests on, capped
+  bool tripped_ = false;
+  Monotonic since_{};
+};
+
+// All connects of a core. Tripped: nothing is sent and nobody charged; a connect now and then finds out when it is
+// over.
+class NetworkGuard {
+ public:
+  explicit NetworkGuard(const GuardNumbers& numbers) : numbers_(numbers) {}
+  void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
+
+  // A connect ended: the TCP connection stands, or not. site is any number that names it. True: the alarm changed.
+  bool Count(Monotonic now, std::uint64_t site, bool connected);
+  [[nodiscard]] bool tripped() const { return tripped_; }
+  // May a connect begin? While tripped: one in each network_probe; answering "go" takes that probe.
+  [[nodiscard]] Admission AdmitConnect(Monotonic now);
+  // The same, taking nothing. Messages on open connections go on as they can.
+  [[nodiscard]] Admission AskConnect(Monotonic now) const;
+  void Resume();
+  [[nodiscard]] Finding Describe() const;
+
+ private:
+  struct Slot {
+    std::int64_t number = -1;
+    std::uint32_t connects = 0;
+    std::uint32_t failures = 0;
+  };
+  struct SiteSeen {
+    std::uint64_t site = 0;
+    Monotonic at = Monotonic::min();
+  };
+  struct Sums {
+    std::uint32_t connects = 0;
+    std::uint32_t failures = 0;
+    std::uint32_t sites = 0;  // that failed
+  };
+  [[nodiscard]] Sums Sum(Monotonic now) const;
+
+  GuardNumbers numbers_;
+  std::array<Slot, 12> slots_{};
+  std::array<SiteSeen, 128> failed_{};  // by hash; a clash counts as one site
+  bool tripped_ = false;
+  Monotonic since_{};
+  Monotonic next_probe_{};
+  Sums at_trip_;
+};
+
+// All lookups of a core. Tripped: NXDOMAIN bounces nobody; its mail waits as after any DNS trouble.
+class DomainGuard {
+ public:
+  explicit DomainGuard(const GuardNumbers& numbers) : numbers_(numbers) {}
+  void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
+
+  // A lookup from the network (not the cache) ended; each domain counts once a window. True: the alarm changed.
+  bool Count(Monotonic now, std::uint64_t domain, bool missing);
+  [[nodiscard]] bool tripped(Monotonic now);
+  void Resume();
+  [[nodiscard]] Finding Describe() const;
+
+ private:
+  struct Slot {
+    std::int64_t number = -1;
+    std::uint32_t found = 0;
+    std::uint32_t missing = 0;
+  };
+  struct Sums {
+    std::uint32_t found = 0;
+    std::uint32_t missing = 0;
+  };
+  [[nodiscard]] Sums Sum(Monotonic now) const;
+
+  GuardNumbers numbers_;
+  std::array<Slot, 12> slots_{};
+  std::array<std::uint64_t, 256> seen_{};  // domains of the window, by hash
+  bool tripped_ = false;
+  Monotonic since_{};
+  Sums at_trip_;
+};
+
+}  // namespace postrider
