@@ -8,6 +8,7 @@
 #include <toml++/toml.h>
 
 #include "config/email_address.h"
+#include "config/list_name.h"
 #include "config/option_kind.h"
 
 namespace postrider {
@@ -18,8 +19,8 @@ constexpr std::size_t kHeadersMax = 100;
 constexpr int kPriorityMax = 100;
 constexpr double kRateMax = 1'000'000;  // per second; more than any host sends
 constexpr std::string_view kKeys =
-    "format, class, from, envelope_from, pool, start, not_before, expires, rate, priority, duplicates, on_unknown, "
-    "recipients, sha256, max_reject_share, eight_bit, subject, [headers]";
+    "format, class, from, envelope_from, pool, list, start, not_before, expires, rate, priority, duplicates, "
+    "on_unknown, recipients, sha256, max_reject_share, eight_bit, subject, [headers]";
 
 FileValue ToFileValue(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
@@ -122,6 +123,17 @@ class Reader {
     manifest_.envelope_from = text;
   }
 
+  void TakeList(const toml::key& key, const toml::node& node) {
+    std::string text;
+    TakeText(key, node, text);
+    Result<std::string> list = ParseListName(text);
+    if (!list) {
+      Report(node.source(), fmt::format("{}: {}", key.str(), list.error().message));
+      return;
+    }
+    manifest_.list = *std::move(list);
+  }
+
   void TakeDigest(const toml::key& key, const toml::node& node) {
     std::string text;
     TakeText(key, node, text);
@@ -171,6 +183,8 @@ class Reader {
       TakeEnvelopeFrom(key, node);
     } else if (name == "pool") {
       Take(key, node, NameKind(), manifest_.pool);
+    } else if (name == "list") {
+      TakeList(key, node);
     } else if (name == "start") {
       Choose(key, node, "whole", "streaming", manifest_.streaming);
     } else if (name == "not_before") {

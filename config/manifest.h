@@ -21,6 +21,7 @@ struct Manifest {
   std::string from;                          // header From if the message has none; empty: not said
   std::optional<std::string> envelope_from;  // empty text: the null sender; unset: the address of From
   std::string pool = "default";
+  std::string list;        // whose unsubscribes count, beside the global list; empty: the global list alone
   bool streaming = false;  // start = "streaming": sends while the list is still being read
   std::optional<Wall> not_before;
   std::optional<Wall> expires;

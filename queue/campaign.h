@@ -39,6 +39,7 @@ struct CampaignSpec {
   std::string from;           // header From if the message has none
   std::string envelope_from;  // may be empty only if null_sender
   std::string pool = "default";
+  std::string list;  // whose suppressions count for its bulk mail, beside the global ones; empty: the global ones alone
   StartMode start = StartMode::kWhole;
   std::optional<Wall> not_before;
   std::optional<Wall> expires;     // else release + the class's expiry

@@ -157,10 +157,10 @@ Result<Numbers> ReadNumbers(Tables& tables, const QueueOptions& options) {
                                                  "made by postrider: restore it from a copy",
                                                  path));
   }
-  if (*format && **format != kFormatVersion) {
+  if (*format && (**format == 0 || **format > kFormatVersion)) {
     return Fail(ErrorCode::kUnsupported,
-                fmt::format("the queue {} has format {}, this postrider knows format {}: run the version that made it, "
-                            "or name another directory",
+                fmt::format("the queue {} has format {}, this postrider knows formats up to {}: run the version that "
+                            "made it, or name another directory",
                             path, **format, kFormatVersion));
   }
   auto shards = ReadNumber(tables, kShards);

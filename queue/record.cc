@@ -13,13 +13,14 @@ namespace postrider::queue {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;  // of every value so far
+constexpr std::uint8_t kVersion = 1;  // of every value but campaigns
+constexpr std::uint8_t kCampaignVersion = 2;
 
 std::unexpected<Error> Corrupt(std::string_view what, std::string_view value) {
   return Fail(ErrorCode::kCorrupt,
-              fmt::format("a {} record of {} bytes in the queue does not have the form of version {}; restore the "
-                          "queue from a copy, or export what is left",
-                          what, value.size(), kVersion));
+              fmt::format("a {} record of {} bytes in the queue does not have the form that this postrider knows; "
+                          "restore the queue from a copy, or export what is left",
+                          what, value.size()));
 }
 
 std::uint64_t Milliseconds(Wall time) { return static_cast<std::uint64_t>(time.time_since_epoch().count()); }
@@ -86,9 +87,10 @@ void PutSpec(Encoder& out, const CampaignSpec& spec) {
     out.Text(name);
     out.Text(text);
   }
+  out.Text(spec.list);
 }
 
-CampaignSpec GetSpec(Decoder& in) {
+CampaignSpec GetSpec(Decoder& in, std::uint8_t version) {
   CampaignSpec spec;
   spec.name = in.Text();
   spec.digest = in.Text();
@@ -113,6 +115,7 @@ CampaignSpec GetSpec(Decoder& in) {
     std::string name(in.Text());
     spec.headers.emplace_back(std::move(name), in.Text());
   }
+  if (version >= 2) spec.list = in.Text();
   return spec;
 }
 
@@ -271,7 +274,7 @@ std::string EncodeCampaign(const CampaignRecord& record) {
   const Campaign& campaign = record.campaign;
   std::string value;
   Encoder out(value);
-  out.Byte(kVersion);
+  out.Byte(kCampaignVersion);
   out.Varint(campaign.id);
   PutSpec(out, campaign.spec);
   PutEnum(out, campaign.state);
@@ -292,9 +295,10 @@ Result<CampaignRecord> DecodeCampaign(std::string_view value) {
   Decoder in(value);
   CampaignRecord record;
   Campaign& campaign = record.campaign;
-  if (in.Byte() != kVersion) return Corrupt("campaign", value);
+  const std::uint8_t version = in.Byte();
+  if (version == 0 || version > kCampaignVersion) return Corrupt("campaign", value);
   campaign.id = in.Varint();
-  campaign.spec = GetSpec(in);
+  campaign.spec = GetSpec(in, version);
   campaign.state = GetEnum(in, CampaignState::kDone);
   campaign.totals = GetTotals(in);
   campaign.position.bytes = in.Varint();

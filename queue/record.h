@@ -60,7 +60,9 @@
 
 namespace postrider::queue {
 
-inline constexpr std::uint32_t kFormatVersion = 1;
+// Of the queue as a whole. Format 1 had no suppression, and campaigns without a list; it is read, and is format 2 from
+// then on, so that an older program, which would not ask for suppression, refuses it.
+inline constexpr std::uint32_t kFormatVersion = 2;
 inline constexpr std::size_t kBlockRowsMax = 256;         // a bitmap of 32 bytes
 inline constexpr std::size_t kBlockBytesMax = 256 << 10;  // long rows make shorter blocks, so that one read stays small
 inline constexpr std::size_t kReplyTextMax = 300;         // of a retry record: enough to tell one refusal from another

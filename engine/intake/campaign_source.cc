@@ -116,6 +116,7 @@ class Loader {
     spec.from = manifest.from;
     spec.envelope_from = manifest.envelope_from.value_or("");
     spec.pool = manifest.pool;
+    spec.list = manifest.list;
     spec.start = manifest.streaming ? queue::StartMode::kStreaming : queue::StartMode::kWhole;
     spec.not_before = manifest.not_before;
     spec.expires = manifest.expires;

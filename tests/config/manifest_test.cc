@@ -42,6 +42,7 @@ class = "transactional"
 from = "Shop <shop@example.com>"
 envelope_from = "bounces@Example.com"
 pool = "night"
+list = "newsletter"
 start = "streaming"
 not_before = 2026-11-23T09:00:00+01:00
 expires = 2026-11-25T00:00:00.5Z
@@ -64,6 +65,7 @@ List-Unsubscribe = "<https://example.com/{{token}}>"
   EXPECT_EQ(manifest.from, "Shop <shop@example.com>");
   EXPECT_EQ(manifest.envelope_from, "bounces@example.com");
   EXPECT_EQ(manifest.pool, "night");
+  EXPECT_EQ(manifest.list, "newsletter");
   EXPECT_TRUE(manifest.streaming);
   EXPECT_EQ(manifest.not_before,
             Wall(std::chrono::sys_days(std::chrono::year(2026) / 11 / 23) + std::chrono::hours(8)));
@@ -86,6 +88,14 @@ List-Unsubscribe = "<https://example.com/{{token}}>"
 TEST(Manifest, TakesAnEmptySenderAsTheNullSender) {
   EXPECT_EQ(ParseManifest("format = 1\nenvelope_from = \"\"", "m").value().envelope_from, "");
   EXPECT_EQ(ParseManifest("format = 1\nenvelope_from = \"<>\"", "m").value().envelope_from, "");
+}
+
+TEST(Manifest, NamesTheListWhoseUnsubscribesCount) {
+  EXPECT_EQ(ParseManifest("format = 1", "m").value().list, "");
+  EXPECT_EQ(ParseManifest("format = 1\nlist = \"global\"", "m").value().list, "");
+  EXPECT_EQ(ParseManifest("format = 1\nlist = \"offers\"", "m").value().list, "offers");
+  EXPECT_THAT(Errors("format = 1\nlist = \"two words\""), HasSubstr("campaign.toml:2:8: list: not the name of a list"));
+  EXPECT_THAT(Errors("format = 1\nlist = 5"), HasSubstr("campaign.toml:2:8: list: expected one line of text"));
 }
 
 TEST(Manifest, ReportsEverythingAtOnceInOrder) {

@@ -82,10 +82,23 @@ TEST(OpenJobStore, RefusesANewerFormat) {
   const TemporaryDirectory directory;
   const QueueOptions options = In(directory.path() / "queue");
   ASSERT_TRUE(OpenJobStore(options, At(0)));
-  Forge(options, Table::kState, SystemStateKey("format"), EncodeCount(2));
+  Forge(options, Table::kState, SystemStateKey("format"), EncodeCount(kFormatVersion + 1));
   const Error error = OpenError(options);
   EXPECT_EQ(error.code, ErrorCode::kUnsupported);
-  EXPECT_THAT(error.message, HasSubstr("has format 2, this postrider knows format 1"));
+  EXPECT_THAT(error.message, HasSubstr("has format 3, this postrider knows formats up to 2"));
+}
+
+TEST(OpenJobStore, TakesOverAQueueOfFormat1) {
+  const TemporaryDirectory directory;
+  const QueueOptions options = In(directory.path() / "queue");
+  ASSERT_TRUE(OpenJobStore(options, At(0)));
+  Forge(options, Table::kState, SystemStateKey("format"), EncodeCount(1));
+  ASSERT_TRUE(OpenJobStore(options, At(0)));
+  auto tables = Tables::Open(options);
+  ASSERT_TRUE(tables);
+  const auto format = (*tables)->Get(Table::kState, SystemStateKey("format"));
+  ASSERT_TRUE(format);
+  EXPECT_EQ(*format, EncodeCount(2));
 }
 
 TEST(OpenJobStore, RefusesDamage) {
