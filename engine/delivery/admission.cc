@@ -64,39 +64,53 @@ WindowJob* Admission::Next(Connection& connection) {
     return nullptr;
   }
   for (const MailClass mail_class : {MailClass::kTransactional, MailClass::kBulk}) {
-    for (std::size_t i = 0; i < site.feeds.size(); ++i) {
-      Feed& feed = *site.feeds[(path.feed_turn + i) % site.feeds.size()];
-      if (!MayUse(feed, path)) continue;
-      if (WindowJob* job = TakeFrom(feed, mail_class, path)) {
-        path.feed_turn = (path.feed_turn + i + 1) % site.feeds.size();
-        // "connections" stays: it says that more would be sent over more of them.
-        if (path.binding != Binding::kConnections) path.Bind(Binding::kNone, now, parts_.counts);
-        path.meter.Count(now);
-        ++in_flight_;
-        ++path.in_flight;
-        return job;
-      }
+    if (WindowJob* job = TakeFrom(path, mail_class)) {
+      CHECK(path.limits.AdmitMessage(now).Go());
+      // "connections" stays: it says that more would be sent over more of them.
+      if (path.binding != Binding::kConnections) path.Bind(Binding::kNone, now, parts_.counts);
+      path.meter.Count(now);
+      ++in_flight_;
+      ++path.in_flight;
+      return job;
     }
   }
   path.Bind(Binding::kNone, now, parts_.counts);
   return nullptr;
 }
 
-WindowJob* Admission::TakeFrom(Feed& feed, MailClass mail_class, Path& path) {
-  IntrusiveList<Lane, &Lane::feed_link>& line = feed.lines[static_cast<std::size_t>(mail_class)];
+// The one of the site's feeds that this path serves whose campaign has had the least of its share.
+Feed* Admission::NextFeed(const Path& path, MailClass mail_class) const {
+  Feed* next = nullptr;
+  std::uint64_t least = 0;
+  for (const std::unique_ptr<Feed>& feed : path.site.feeds) {
+    if (!feed->HasReady() || !MayUse(*feed, path)) continue;
+    const Line* line = feed->NextLine(mail_class);
+    if (line == nullptr || (next != nullptr && line->share->used >= least)) continue;
+    next = feed.get();
+    least = line->share->used;
+  }
+  return next;
+}
+
+WindowJob* Admission::TakeFrom(const Path& path, MailClass mail_class) {
   const Monotonic now = parts_.now();
-  while (Lane* lane = line.front()) {
-    CampaignEntry& campaign = *lane->campaign;
+  while (Feed* feed = NextFeed(path, mail_class)) {
+    Line& line = *feed->NextLine(mail_class);
+    Share& share = *line.share;
+    Lane& lane = *line.lanes.front();
+    CampaignEntry& campaign = *share.campaign;
     if (campaign.limited && campaign.rate.Earliest(now) > now) {
-      parts_.windows->Throttle(*lane);
+      parts_.windows->Throttle(lane);
       continue;
     }
-    WindowJob& job = parts_.windows->TakeFront(*lane);
-    line.Remove(*lane);
-    if (!lane->jobs.empty()) line.PushBack(*lane);
+    path.site.used[static_cast<std::size_t>(mail_class)] = share.used;
+    share.used += kShareUnit / campaign.weight();
+    WindowJob& job = parts_.windows->TakeFront(lane);
+    // Its domains take turns.
+    line.lanes.Remove(lane);
+    if (!lane.jobs.empty()) line.lanes.PushBack(lane);
     if (campaign.limited) campaign.rate.Take(now);
-    CHECK(path.limits.AdmitMessage(now).Go());
-    parts_.windows->Refill(*lane->domain);
+    parts_.windows->Refill(*lane.domain);
     return &job;
   }
   return nullptr;

@@ -76,7 +76,8 @@ class Admission {
   [[nodiscard]] Monotonic OfferIdle(Feed& feed);
   [[nodiscard]] Monotonic OpenMore(Feed& feed);
   [[nodiscard]] bool MayUse(const Feed& feed, const Path& path) const;
-  WindowJob* TakeFrom(Feed& feed, MailClass mail_class, Path& path);
+  [[nodiscard]] Feed* NextFeed(const Path& path, MailClass mail_class) const;
+  WindowJob* TakeFrom(const Path& path, MailClass mail_class);
   [[nodiscard]] bool MakeRoom(bool close_idle);
   [[nodiscard]] std::size_t ConnectionsMax() const;
   void Open(Path& path);

@@ -55,14 +55,14 @@ void Windows::JoinLine(Lane& lane) {
   lane.end = LaneEnd::kNone;
   if (lane.ending_link.linked) ending_.Remove(lane);
   if (lane.feed == nullptr || lane.feed_link.linked || lane.jobs.empty()) return;
-  lane.feed->LineOf(lane).PushBack(lane);
+  lane.feed->PushBack(lane);
   lane.feed->AddReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
 }
 
 void Windows::LeaveLine(Lane& lane) {
   if (!lane.feed_link.linked) return;
   if (std::exchange(lane.throttled, false)) return lane.campaign->throttled.Remove(lane);
-  lane.feed->LineOf(lane).Remove(lane);
+  lane.feed->Remove(lane);
   lane.feed->RemoveReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
 }
 

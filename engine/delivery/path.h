@@ -94,7 +94,6 @@ struct Path {
   std::uint32_t opening = 0;
   std::uint32_t in_flight = 0;  // messages
   std::size_t host_turn = 0;    // whose turn it is among hosts of equal preference
-  std::size_t feed_turn = 0;    // whose turn it is among the site's feeds
   IntrusiveList<Connection, &Connection::path_link> connections;
   IntrusiveList<Connection, &Connection::idle_link> idle;  // the one used last in front
   Binding binding = Binding::kNone;

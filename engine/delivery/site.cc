@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
 
+#include "config/provider.h"
 #include "engine/delivery/campaign_cache.h"
 
 namespace postrider::delivery {
@@ -57,19 +59,64 @@ SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::
     for (const std::string_view name : sorted) names += fmt::format("{}:{},", name, route.port);
   }
   target.base_key = fmt::format("{}{}", names, ToText(route.transport));
+  if (!target.hosts.empty()) target.provider = ProviderOfMx(target.hosts.front().name);
   return target;
 }
 
 bool SiteTarget::SameAs(const SiteTarget& other) const {
-  return base_key == other.base_key && route.auth_user == other.route.auth_user &&
+  return base_key == other.base_key && provider == other.provider && route.auth_user == other.route.auth_user &&
          route.auth_secret_file == other.route.auth_secret_file && route.auth_mechanism == other.route.auth_mechanism &&
          route.auth_without_tls == other.route.auth_without_tls && route.allow_private == other.route.allow_private &&
          route.use_ipv6 == other.route.use_ipv6;
 }
 
-IntrusiveList<Lane, &Lane::feed_link>& Feed::LineOf(const Lane& lane) {
-  return lines[static_cast<std::size_t>(lane.campaign->spec().mail_class)];
+Line* Feed::NextLine(MailClass mail_class) const {
+  Line* next = nullptr;
+  for (const std::unique_ptr<Line>& line : lines) {
+    if (line->lanes.empty() || line->share->campaign->spec().mail_class != mail_class) continue;
+    if (next == nullptr || line->share->used < next->share->used) next = line.get();
+  }
+  return next;
 }
+
+void Feed::Enter(Lane& lane) {
+  auto line = std::ranges::find(lines, lane.campaign, [](const auto& one) { return one->share->campaign; });
+  if (line == lines.end()) {
+    std::vector<std::unique_ptr<Share>>& shares = site->shares;
+    auto share = std::ranges::find(shares, lane.campaign, [](const auto& one) { return one->campaign; });
+    if (share == shares.end()) {
+      share = shares.insert(shares.end(), std::make_unique<Share>());
+      (*share)->campaign = lane.campaign;
+    }
+    ++(*share)->lines;
+    line = lines.insert(lines.end(), std::make_unique<Line>());
+    (*line)->share = share->get();
+  }
+  lane.feed = this;
+  lane.line = line->get();
+  ++lane.line->members;
+}
+
+void Feed::Leave(Lane& lane) {
+  Line* line = std::exchange(lane.line, nullptr);
+  lane.feed = nullptr;
+  if (line == nullptr || --line->members > 0) return;
+  if (--line->share->lines == 0) {
+    std::erase_if(site->shares, [line](const auto& share) { return share.get() == line->share; });
+  }
+  std::erase_if(lines, [line](const auto& one) { return one.get() == line; });
+}
+
+void Feed::PushBack(Lane& lane) {
+  Line& line = *lane.line;
+  if (line.lanes.empty()) {
+    const std::uint64_t now = site->used[static_cast<std::size_t>(lane.campaign->spec().mail_class)];
+    line.share->used = std::max(line.share->used, now);
+  }
+  line.lanes.PushBack(lane);
+}
+
+void Feed::Remove(Lane& lane) { lane.line->lanes.Remove(lane); }
 
 void Feed::AddReady(const Lane& lane, std::uint32_t jobs) {
   ready += jobs;

@@ -38,7 +38,11 @@ struct SiteHost {
 struct SiteTarget {
   std::vector<SiteHost> hosts;  // by preference, then name
   RouteOptions route;           // pattern and hosts apart
-  std::string base_key;         // hosts, ports and transport: decides the owner core
+  std::string provider;         // of its first host; "" if unknown
+  std::string base_key;         // hosts, ports and transport
+
+  // What decides the owner core: all sites of a provider live on one, so that its limits are plain integers there.
+  [[nodiscard]] const std::string& owner_key() const { return provider.empty() ? base_key : provider; }
 
   // The same hosts are reached in the same way.
   [[nodiscard]] bool SameAs(const SiteTarget& other) const;
@@ -47,6 +51,23 @@ struct SiteTarget {
 // The target of a domain under these options. mx is not looked at if the route has fixed hosts.
 [[nodiscard]] SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx);
 
+// What one campaign has had of a site, against the others of its class there: who has had the least for its weight goes
+// next. What it could not use while it had nothing to send is not made up for.
+struct Share {
+  CampaignEntry* campaign = nullptr;
+  std::uint64_t used = 0;  // grows by kShareUnit / weight with each message
+  std::uint32_t lines = 0;
+};
+inline constexpr std::uint64_t kShareUnit = 1 << 20;
+
+// A campaign's lanes in one feed, in turns: so many domains it has at a site gain it nothing against a campaign with
+// one.
+struct Line {
+  Share* share = nullptr;
+  IntrusiveList<Lane, &Lane::feed_link> lanes;  // with jobs that may go now
+  std::uint32_t members = 0;                    // lanes that belong here, also empty ones
+};
+
 // Jobs that may use the same paths: those of one pool, or retries that want one source of it again.
 struct Feed {
   Site* site = nullptr;
@@ -54,14 +75,20 @@ struct Feed {
   std::string preferred;             // a source's name, or empty
   std::vector<std::string> sources;  // of the pool
   std::vector<Path*> paths;          // by source; null until one is needed
-  // Lanes with jobs that may go now, by class (MailClass as index), whose turn it is first.
-  std::array<IntrusiveList<Lane, &Lane::feed_link>, 2> lines;
+  std::vector<std::unique_ptr<Line>> lines;
   std::uint32_t ready = 0;                // jobs in those lanes
   std::uint32_t ready_transactional = 0;  // of these
   std::size_t turn = 0;                   // of the sources
 
   [[nodiscard]] bool HasReady() const { return ready != 0; }
-  [[nodiscard]] IntrusiveList<Lane, &Lane::feed_link>& LineOf(const Lane& lane);
+  // The line of that class whose turn it is; null: no job of it may go now.
+  [[nodiscard]] Line* NextLine(MailClass mail_class) const;
+  // Lanes belong to lines from their first job to their end.
+  void Enter(Lane& lane);
+  void Leave(Lane& lane);
+  // A lane gets in line, or out of it.
+  void PushBack(Lane& lane);
+  void Remove(Lane& lane);
   void AddReady(const Lane& lane, std::uint32_t jobs);
   void RemoveReady(const Lane& lane, std::uint32_t jobs);
 };
@@ -85,6 +112,8 @@ struct Site {
   bool paused = false;
   std::vector<std::unique_ptr<Path>> paths;
   std::vector<std::unique_ptr<Feed>> feeds;
+  std::vector<std::unique_ptr<Share>> shares;
+  std::array<std::uint64_t, 2> used{};  // by class: what the campaign served last has had
   IntrusiveList<Domain, &Domain::site_link> domains;
   std::move_only_function<void()> on_timer;
   io::Timer timer;  // when a limit of one of its paths ends

@@ -6,7 +6,6 @@
 #include <fstream>
 #include <utility>
 
-#include "config/provider.h"
 #include "engine/delivery/admission.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
@@ -55,7 +54,7 @@ Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
   site.mx_names = std::move(names);
   site.sample_domain = domain;
   site.name = site.mx_names.empty() ? std::string(domain) : site.mx_names.front();
-  site.provider = ProviderOfMx(site.name);
+  site.provider = site.target.provider;
   Apply(site);
   return site;
 }

@@ -33,7 +33,7 @@ std::optional<Wall> OldestDue(const Site& site, const Path& path) {
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
     if (!Serves(path, *feed)) continue;
     for (const auto& line : feed->lines) {
-      for (const Lane* lane = line.front(); lane != nullptr; lane = line.Next(*lane)) {
+      for (const Lane* lane = line->lanes.front(); lane != nullptr; lane = line->lanes.Next(*lane)) {
         const Wall due = DueOf(*lane);
         if (!oldest || due < *oldest) oldest = due;
       }

@@ -18,6 +18,7 @@ struct CompiledTemplate;
 struct Domain;
 struct Feed;
 struct Lane;
+struct Line;
 
 // One answer of the reader; lives until the last of its jobs is settled or given up.
 struct Batch {
@@ -42,12 +43,13 @@ struct WindowJob {
 enum class LaneEnd : std::uint8_t { kNone, kCancelled, kExpired, kBounced };
 
 struct Lane {
-  ListLink<Lane> feed_link;      // in its feed's line of its class, or in its campaign's throttled ones
+  ListLink<Lane> feed_link;      // in its line, or in its campaign's throttled ones
   ListLink<Lane> campaign_link;  // among its campaign's lanes
   ListLink<Lane> ending_link;    // among those whose jobs end without an attempt
   Domain* domain = nullptr;
   CampaignEntry* campaign = nullptr;
   Feed* feed = nullptr;       // null while the domain has no site
+  Line* line = nullptr;       // its campaign's in that feed
   std::string wanted_source;  // by its retries, again; empty: any of the pool
   LaneEnd end = LaneEnd::kNone;
   bool throttled = false;  // by its campaign's rate

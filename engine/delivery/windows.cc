@@ -94,6 +94,7 @@ void Windows::Release(Domain& domain) {
   for (const std::unique_ptr<Lane>& lane : domain.lanes) {
     LeaveLine(*lane);
     lane->campaign->lanes.Remove(*lane);
+    if (lane->feed != nullptr) lane->feed->Leave(*lane);
   }
   if (site != nullptr) site->domains.Remove(domain);
   all_.Remove(domain);
@@ -267,7 +268,9 @@ Lane& Windows::LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view 
   lane.campaign = &campaign;
   lane.wanted_source = source;
   campaign.lanes.PushBack(lane);
-  if (domain.site != nullptr) lane.feed = &parts_.sites->FeedOf(*domain.site, campaign.spec().pool, lane.wanted_source);
+  if (domain.site != nullptr) {
+    parts_.sites->FeedOf(*domain.site, campaign.spec().pool, lane.wanted_source).Enter(lane);
+  }
   if (!campaign.on_unthrottle) campaign.on_unthrottle = [this, &campaign] { Unthrottle(campaign); };
   return lane;
 }
@@ -276,6 +279,7 @@ void Windows::PruneLanes(Domain& domain) {
   std::erase_if(domain.lanes, [](const std::unique_ptr<Lane>& lane) {
     if (!lane->jobs.empty() || lane->in_flight != 0 || lane->feed_link.linked || lane->ending_link.linked) return false;
     lane->campaign->lanes.Remove(*lane);
+    if (lane->feed != nullptr) lane->feed->Leave(*lane);
     return true;
   });
 }
