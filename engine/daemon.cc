@@ -277,12 +277,13 @@ void Daemon::StopSending(std::string reason) {
   Post(command);
 }
 
-observe::Snapshot Daemon::Collect() {
+observe::Snapshot Daemon::Collect(bool with_domains) {
   observe::Snapshot snapshot;
   {
     const std::lock_guard lock(collect_mutex_);
     delivery::CoreCommand command;
     command.kind = delivery::CoreCommand::Kind::kSnapshot;
+    command.with_domains = with_domains;
     {
       const std::lock_guard commands(command_mutex_);
       for (std::size_t core = 0; core < cores_started_; ++core) {
@@ -414,8 +415,8 @@ std::vector<observe::PauseTarget> Daemon::Pauses() {
   return pauses;
 }
 
-Result<std::vector<queue::DomainBacklog>> Daemon::Backlog(std::size_t most) {
-  return store_->Backlog(most, clock_->Read().wall);
+Result<void> Daemon::VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) {
+  return store_->VisitBacklog(clock_->Read().wall, visit);
 }
 
 Result<std::vector<observe::FoundJob>> Daemon::Find(std::string_view address) { return FindJobs(*store_, address); }

@@ -53,13 +53,14 @@ class Daemon : public observe::Control {
   [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // observe::Control
-  observe::Snapshot Collect() override;
+  observe::Snapshot Collect() override { return Collect(false); }
+  observe::Snapshot CollectWithDomains() override { return Collect(true); }
   std::vector<queue::CampaignPtr> Campaigns() override;
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override;
   Result<void> Pause(const observe::PauseTarget& target) override;
   Result<void> Resume(const observe::PauseTarget& target) override;
   std::vector<observe::PauseTarget> Pauses() override;
-  Result<std::vector<queue::DomainBacklog>> Backlog(std::size_t most) override;
+  Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) override;
   Result<std::vector<observe::FoundJob>> Find(std::string_view address) override;
   Result<void> ExportRemaining(std::string_view campaign,
                                const std::function<bool(std::string_view line)>& write) override;
@@ -72,6 +73,7 @@ class Daemon : public observe::Control {
   void StartThreads();
   void Post(const delivery::CoreCommand& command);
   bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
+  observe::Snapshot Collect(bool with_domains);
   Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;

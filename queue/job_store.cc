@@ -86,7 +86,9 @@ class DiskStore : public JobStore {
     }
     return found;
   }
-  Result<std::vector<DomainBacklog>> Backlog(std::size_t most, Wall) const override { return survey_.Backlog(most); }
+  Result<void> VisitBacklog(Wall now, const std::function<void(const DomainBacklog&)>& visit) const override {
+    return survey_.VisitBacklog(now, visit);
+  }
   Result<void> VisitAddress(std::string_view domain, std::string_view address,
                             const std::function<bool(const Job&)>& visit) const override {
     return survey_.VisitAddress(domain, address, visit);

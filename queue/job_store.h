@@ -4,6 +4,8 @@
 // from any thread and see what is committed. What stands on disk, and what a crash between any two states leaves, is in
 // queue/record.h.
 
+#include <array>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -61,13 +63,21 @@ struct DomainScan {
   bool lap_done = false;  // the end was reached; the next request starts again at the front
 };
 
-// One line of `postrider queue`'s table.
+// Ages of mail, as qshape has them: under 5 minutes, under 10, ..., and beyond the last.
+inline constexpr std::array<std::chrono::minutes, 9> kAgeLimits = {
+    std::chrono::minutes(5),   std::chrono::minutes(10),  std::chrono::minutes(20),
+    std::chrono::minutes(40),  std::chrono::minutes(80),  std::chrono::minutes(160),
+    std::chrono::minutes(320), std::chrono::minutes(640), std::chrono::minutes(1280)};
+using AgeCounts = std::array<std::uint64_t, kAgeLimits.size() + 1>;
+
+// What waits in one domain.
 struct DomainBacklog {
   std::string domain;
   std::uint64_t waiting = 0;   // never attempted
-  std::uint64_t deferred = 0;  // in the retry index; at most counted up to a limit
-  std::optional<Wall> oldest;  // acceptance of the oldest campaign with mail there
+  std::uint64_t deferred = 0;  // in the retry index
+  std::optional<Wall> oldest;  // acceptance of the oldest mail there
   std::optional<Wall> next_due;
+  AgeCounts by_age{};  // both together, since acceptance
 };
 
 struct StoreStats {
@@ -113,8 +123,9 @@ class JobStore {
   // Sums over all campaigns ever, purged ones too: the conservation equations.
   [[nodiscard]] virtual CampaignTotals Totals() const = 0;
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> ReadState(std::string_view prefix) const = 0;
-  // The domains with the most waiting, at most `most` of them.
-  [[nodiscard]] virtual Result<std::vector<DomainBacklog>> Backlog(std::size_t most, Wall now) const = 0;
+  // Calls visit for every domain with mail, once each.
+  [[nodiscard]] virtual Result<void> VisitBacklog(Wall now,
+                                                  const std::function<void(const DomainBacklog&)>& visit) const = 0;
   // Calls visit for every job of an address, or for every job of a campaign that has no final event; false stops it.
   [[nodiscard]] virtual Result<void> VisitAddress(std::string_view domain, std::string_view address,
                                                   const std::function<bool(const Job&)>& visit) const = 0;

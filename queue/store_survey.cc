@@ -50,46 +50,100 @@ Result<bool> VisitRetries(const TableView& view, std::string_view lower, std::st
   return true;
 }
 
-bool HasMore(const DomainBacklog& a, const DomainBacklog& b) {
-  return std::pair(a.waiting, a.deferred) > std::pair(b.waiting, b.deferred);
-}
-
-// The `most` largest of what is offered, as a heap whose front is the least of them.
-class Largest {
- public:
-  explicit Largest(std::size_t most) : most_(most) {}
-
-  void Offer(DomainBacklog&& backlog) {
-    if (most_ == 0 || backlog.domain.empty()) return;
-    if (heap_.size() == most_) {
-      if (!HasMore(backlog, heap_.front())) return;
-      std::pop_heap(heap_.begin(), heap_.end(), HasMore);
-      heap_.pop_back();
-    }
-    heap_.push_back(std::move(backlog));
-    std::push_heap(heap_.begin(), heap_.end(), HasMore);
-  }
-  std::vector<DomainBacklog> Sorted() && {
-    std::sort_heap(heap_.begin(), heap_.end(), HasMore);
-    return std::move(heap_);
-  }
-
- private:
-  std::size_t most_;
-  std::vector<DomainBacklog> heap_;
-};
-
 void KeepEarlier(std::optional<Wall>& earliest, Wall other) {
   if (!earliest || other < *earliest) earliest = other;
 }
 
+void CountAge(DomainBacklog& backlog, Wall now, Wall accepted, std::uint64_t jobs) {
+  if (jobs == 0) return;
+  KeepEarlier(backlog.oldest, accepted);
+  const auto limit = std::upper_bound(kAgeLimits.begin(), kAgeLimits.end(), now - accepted);
+  backlog.by_age[static_cast<std::size_t>(limit - kAgeLimits.begin())] += jobs;
+}
+
+// The ages of a standing campaign's mail in one domain, message by message.
+class MessageAges {
+ public:
+  MessageAges(const TableView& view, Wall now) : view_(view), now_(now) {}
+
+  Result<void> Count(const DomainKeyParts& key, std::string_view domain_key, const DomainRecord& record, Wall begun,
+                     DomainBacklog& backlog) {
+    if (auto counted = CountBlocks(key, record, begun, backlog); !counted) return counted;
+    return CountRetries(domain_key, record, begun, backlog);
+  }
+
+ private:
+  Result<void> CountBlocks(const DomainKeyParts& key, const DomainRecord& record, Wall begun, DomainBacklog& backlog) {
+    std::uint64_t left = record.waiting;
+    Wall youngest = begun;
+    const std::string blocks = BlockPrefix(key.campaign, key.domain);
+    TableWalk walk = view_.Walk(Table::kBlocks, blocks, PrefixEnd(blocks));
+    for (; walk.Valid() && left > 0 && reads_left_ > 0; walk.Next(), --reads_left_) {
+      const Result<BlockKeyParts> parts = ParseBlockKey(walk.key());
+      if (!parts) return std::unexpected(parts.error());
+      const Result<Block> block = DecodeBlock(walk.value());
+      if (!block) return std::unexpected(block.error());
+      const Result<DoneRecord> done = ReadDone(view_, walk.key(), parts->block);
+      if (!done) return std::unexpected(done.error());
+      const Result<Wall> accepted = AcceptedAt(key.campaign, block->template_number, youngest);
+      if (!accepted) return std::unexpected(accepted.error());
+      youngest = *accepted;
+      const std::uint64_t jobs = std::min<std::uint64_t>(left, BlockRows(parts->block) - done->Count());
+      CountAge(backlog, now_, youngest, jobs);
+      left -= jobs;
+    }
+    CountAge(backlog, now_, youngest, left);
+    return walk.status();
+  }
+
+  // A retry record does not say when its message was accepted, but when it was first tried, which was soon after.
+  Result<void> CountRetries(std::string_view domain_key, const DomainRecord& record, Wall begun,
+                            DomainBacklog& backlog) {
+    if (record.deferred == 0) return {};
+    std::uint64_t left = record.deferred;
+    Wall youngest = begun;
+    TableWalk walk = view_.Walk(Table::kRetry, domain_key, PrefixEnd(std::string(domain_key)));
+    for (; walk.Valid() && left > 0 && reads_left_ > 0; walk.Next(), --reads_left_) {
+      const Result<RetryKeyParts> parts = ParseRetryKey(walk.key());
+      if (!parts) return std::unexpected(parts.error());
+      const Result<Job> job = ReadRetryJob(parts->job, parts->due, walk.value());
+      if (!job) return std::unexpected(job.error());
+      youngest = std::max(youngest, job->attempt.first_attempt);
+      CountAge(backlog, now_, job->attempt.first_attempt, 1);
+      --left;
+    }
+    CountAge(backlog, now_, youngest, left);
+    return walk.status();
+  }
+
+  // The message may be gone with its last job; then its neighbour's moment stands for it.
+  [[nodiscard]] Result<Wall> AcceptedAt(CampaignId campaign, std::uint32_t number, Wall otherwise) const {
+    const std::string key = TemplateKey(campaign, number);
+    const TableWalk walk = view_.Walk(Table::kTemplates, key, PrefixEnd(key));
+    if (!walk.Valid()) {
+      const Result<void> status = walk.status();
+      return status ? Result<Wall>(otherwise) : std::unexpected(status.error());
+    }
+    const Result<TemplateRecord> record = DecodeTemplate(walk.value());
+    if (!record) return std::unexpected(record.error());
+    return record->accepted_at;
+  }
+
+  const TableView& view_;
+  const Wall now_;
+  std::size_t reads_left_ = StoreSurvey::kMessagesMost;
+};
+
 }  // namespace
 
-Result<std::vector<DomainBacklog>> StoreSurvey::Backlog(std::size_t most) const {
+Result<void> StoreSurvey::VisitBacklog(Wall now, const std::function<void(const DomainBacklog&)>& visit) const {
   const CampaignPagePtr page = shared_.book.page();
   const TableView view = shared_.tables.View();
-  Largest largest(most);
+  MessageAges messages(view, now);
   DomainBacklog current;
+  const auto finish = [&] {
+    if (!current.domain.empty()) visit(current);
+  };
   TableWalk walk = view.Walk(Table::kDomains, {}, {});
   for (; walk.Valid(); walk.Next()) {
     const Result<DomainKeyParts> parts = ParseDomainKey(walk.key());
@@ -97,20 +151,28 @@ Result<std::vector<DomainBacklog>> StoreSurvey::Backlog(std::size_t most) const 
     const Result<DomainRecord> record = DecodeDomain(walk.value());
     if (!record) return std::unexpected(record.error());
     if (parts->domain != current.domain) {
-      largest.Offer(std::exchange(current, {}));
+      finish();
+      current = {};
       current.domain = parts->domain;
     }
     current.waiting += record->waiting;
     current.deferred += record->deferred;
-    if (const CampaignPtr campaign = page->Find(parts->campaign)) KeepEarlier(current.oldest, campaign->accepted_at);
+    if (const CampaignPtr campaign = page->Find(parts->campaign)) {
+      if (campaign->spec.standing) {
+        auto counted = messages.Count(*parts, walk.key(), *record, campaign->accepted_at, current);
+        if (!counted) return counted;
+      } else {
+        CountAge(current, now, campaign->accepted_at, record->waiting + record->deferred);
+      }
+    }
     if (record->deferred == 0) continue;
     const Wall due = shared_.heads.From(walk.key(), *record);
     // Jobs of ended campaigns have no moment of their own.
     if (due < kEndingFrom) KeepEarlier(current.next_due, due);
   }
-  if (auto status = walk.status(); !status) return std::unexpected(status.error());
-  largest.Offer(std::move(current));
-  return std::move(largest).Sorted();
+  if (auto status = walk.status(); !status) return status;
+  finish();
+  return {};
 }
 
 Result<void> StoreSurvey::VisitAddress(std::string_view domain, std::string_view address, const Visit& visit) const {

@@ -29,6 +29,7 @@ struct StatusRequest {
 struct QueueRequest {
   AdminPlace daemon;
   int domains = 20;
+  bool age = false;  // the table of ages instead
   bool json = false;
 };
 [[nodiscard]] int RunQueue(const QueueRequest& request);

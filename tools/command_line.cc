@@ -152,9 +152,15 @@ Examples:
 void AddQueue(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("queue", "what waits where, how fast it goes, and which limit binds");
   command.footer(R"(
+Why is it slow? Each line is one path, a source towards a site: what waits there and how long already, what it does
+(normal, backing off, stopped, paused, idle), its rate and connections, the limit that binds it now, when it goes on,
+and when the site will be done at this rate. Below it stands the last reply that was not positive.
+--age shows the domains with the most mail by its age in minutes, as qshape does.
+
 Examples:
   postrider queue
   postrider queue --domains 100
+  postrider queue --age
   postrider queue --json | jq '.sites[] | select(.mode == "backing off")')");
   const auto request = AddRequest(command, chosen, RunQueue);
   AddDaemonOptions(command, request->daemon);
@@ -162,7 +168,8 @@ Examples:
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  command.add_flag("--json", request->json, "the daemon's answer as it is");
+  CLI::Option* age = command.add_flag("--age", request->age, "how old the mail of these domains is");
+  command.add_flag("--json", request->json, "the daemon's answer as it is, ages included")->excludes(age);
 }
 
 void AddFind(CLI::App& app, Chosen& chosen) {

@@ -1,4 +1,4 @@
-// `postrider queue`: what waits where, and why.
+// `postrider queue`: what waits where, for how long, and why.
 
 #include <chrono>
 
@@ -6,7 +6,8 @@
 
 #include "tools/command.h"
 #include "tools/exit_code.h"
-#include "tools/status_text.h"
+#include "tools/queue_text.h"
+#include "tools/status_view.h"
 #include "tools/terminal.h"
 
 namespace postrider::tools {
@@ -21,7 +22,9 @@ int RunQueue(const QueueRequest& request) {
   const Result<QueueView> queue = ParseQueue(*answer);
   if (!queue) return Report(kName, queue.error());
   const Wall now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  return Print(RenderQueue(*queue, now, Terminal::Detect())) ? kExitDone : kExitFailed;
+  const Terminal terminal = Terminal::Detect();
+  const std::string text = request.age ? RenderAges(*queue, terminal) : RenderQueue(*queue, now, terminal);
+  return Print(text) ? kExitDone : kExitFailed;
 }
 
 }  // namespace postrider::tools

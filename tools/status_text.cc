@@ -35,17 +35,6 @@ std::string Left(const CampaignView& campaign, const std::optional<double>& rate
   return left ? FormatSpan(*left) : "";
 }
 
-// "in 5 min", "now"; "" for no time at all.
-std::string Until(const std::optional<Wall>& time, Wall now) {
-  if (!time) return "";
-  if (*time <= now) return "now";
-  return "in " + FormatSpan(std::chrono::ceil<std::chrono::seconds>(*time - now));
-}
-
-std::string Ago(const std::optional<Wall>& time, Wall now) {
-  return time ? FormatSpan(std::chrono::floor<std::chrono::seconds>(now - *time)) : "";
-}
-
 std::string Connections(const StatusView& status) {
   return fmt::format("{} connections ({} busy, {} idle, {} opening)",
                      FormatCount(status.connections_busy + status.connections_idle + status.connections_opening),
@@ -191,45 +180,12 @@ std::string RenderProgressLine(const CampaignView& campaign, Wall now, const Cam
   return line + "\n";
 }
 
-std::string RenderQueue(const QueueView& queue, Wall now, const Terminal& terminal) {
-  if (queue.sites.empty() && queue.domains.empty()) return "the queue is empty\n";
-  Table sites({{"site", Align::kLeft, 36},
-               {"provider", Align::kLeft, 12},
-               {"source", Align::kLeft, 12},
-               {"mode", Align::kLeft, 12},
-               {"domains", Align::kRight},
-               {"ready", Align::kRight},
-               {"conns", Align::kRight},
-               {"rate", Align::kRight},
-               {"bound by", Align::kLeft, 18},
-               {"next", Align::kRight, 14},
-               {"last reply", Align::kLeft, 80}});
-  for (const SiteView& site : queue.sites) {
-    sites.AddRow({site.site, site.provider, site.source, site.mode, FormatCount(site.domains), FormatCount(site.ready),
-                  FormatCount(site.connections), FormatRate(site.messages_per_second) + "/s", site.binding_limit,
-                  Until(site.blocked_until, now), site.last_reply});
-  }
-  Table domains({{"domain", Align::kLeft, 48},
-                 {"waiting", Align::kRight},
-                 {"deferred", Align::kRight},
-                 {"oldest", Align::kRight},
-                 {"next due", Align::kRight}});
-  for (const DomainView& domain : queue.domains) {
-    domains.AddRow({domain.domain, FormatCount(domain.waiting), FormatCount(domain.deferred), Ago(domain.oldest, now),
-                    Until(domain.next_due, now)});
-  }
-  std::string out;
-  if (!queue.sites.empty()) out = sites.Render(terminal);
-  if (!queue.domains.empty()) out += (out.empty() ? "" : "\n") + domains.Render(terminal);
-  return out;
-}
-
 std::string RenderFound(const FoundView& found, Wall now, const Terminal& terminal) {
   std::string out;
   for (const FoundJobView& job : found.jobs) {
     out += fmt::format("queued     {} row {}{}, {} attempts{}{}\n", Printable(job.campaign), job.row,
                        job.row_id.empty() ? "" : " (" + Printable(job.row_id) + ")", job.attempts,
-                       job.next_due ? ", due " + Until(job.next_due, now) : "",
+                       job.next_due ? ", due " + FormatUntil(job.next_due, now) : "",
                        job.last_reply.empty() ? "" : ", last: " + Printable(job.last_reply));
   }
   for (const FoundEventView& event : found.events) {

@@ -36,7 +36,6 @@ class CampaignRates {
 // One line of one campaign, for those who watch without a terminal.
 [[nodiscard]] std::string RenderProgressLine(const CampaignView& campaign, Wall now, const CampaignRates& rates);
 
-[[nodiscard]] std::string RenderQueue(const QueueView& queue, Wall now, const Terminal& terminal);
 [[nodiscard]] std::string RenderFound(const FoundView& found, Wall now, const Terminal& terminal);
 
 }  // namespace postrider::tools

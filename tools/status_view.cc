@@ -77,27 +77,41 @@ StatusView Status(const json& object) {
   return view;
 }
 
+MailView Mail(const json& object) {
+  return {.domains = object.value("domains", std::uint64_t{0}),
+          .waiting = Count(object, "waiting"),
+          .deferred = Count(object, "deferred"),
+          .oldest = Time(object, "oldest"),
+          .next_due = Time(object, "next_due"),
+          .by_age = object.value("by_age", std::vector<std::uint64_t>())};
+}
+
+SiteView Site(const json& object) {
+  SiteView site;
+  site.site = Text(object, "site");
+  site.provider = Text(object, "provider");
+  site.source = Text(object, "source");
+  site.mode = Text(object, "mode");
+  site.domains = Count(object, "domains");
+  site.ready = Count(object, "ready");
+  site.connections = Count(object, "connections");
+  site.messages_per_second = Number(object, "messages_per_second");
+  site.binding_limit = Text(object, "binding_limit");
+  site.blocked_until = Time(object, "blocked_until");
+  site.last_reply = Text(object, "last_reply");
+  site.mail = Mail(object);
+  if (object.contains("drain_seconds")) site.drain_seconds = Number(object, "drain_seconds");
+  return site;
+}
+
 QueueView Queue(const json& object) {
   QueueView view;
-  for (const json& site : object.at("sites")) {
-    view.sites.push_back({.site = Text(site, "site"),
-                          .provider = Text(site, "provider"),
-                          .source = Text(site, "source"),
-                          .mode = Text(site, "mode"),
-                          .domains = Count(site, "domains"),
-                          .ready = Count(site, "ready"),
-                          .connections = Count(site, "connections"),
-                          .messages_per_second = Number(site, "messages_per_second"),
-                          .binding_limit = Text(site, "binding_limit"),
-                          .blocked_until = Time(site, "blocked_until"),
-                          .last_reply = Text(site, "last_reply")});
-  }
+  for (const json& site : object.at("sites")) view.sites.push_back(Site(site));
+  view.elsewhere = Mail(object.at("elsewhere"));
+  view.total = Mail(object.at("total"));
+  view.age_limits_minutes = object.at("age_limits_minutes").get<std::vector<std::uint64_t>>();
   for (const json& domain : object.at("domains")) {
-    view.domains.push_back({.domain = Text(domain, "domain"),
-                            .waiting = Count(domain, "waiting"),
-                            .deferred = Count(domain, "deferred"),
-                            .oldest = Time(domain, "oldest"),
-                            .next_due = Time(domain, "next_due")});
+    view.domains.push_back({.domain = Text(domain, "domain"), .site = Text(domain, "site"), .mail = Mail(domain)});
   }
   return view;
 }

@@ -65,6 +65,17 @@ struct StatusView {
   std::vector<CampaignView> campaigns;
 };
 
+struct MailView {
+  std::uint64_t domains = 0;
+  std::uint64_t waiting = 0;
+  std::uint64_t deferred = 0;
+  std::optional<Wall> oldest;
+  std::optional<Wall> next_due;
+  std::vector<std::uint64_t> by_age;  // one more than there are limits
+
+  [[nodiscard]] std::uint64_t total() const { return waiting + deferred; }
+};
+
 struct SiteView {
   std::string site;
   std::string provider;
@@ -77,18 +88,21 @@ struct SiteView {
   std::string binding_limit;
   std::optional<Wall> blocked_until;
   std::string last_reply;
+  MailView mail;  // of the whole site
+  std::optional<double> drain_seconds;
 };
 
 struct DomainView {
   std::string domain;
-  std::uint64_t waiting = 0;
-  std::uint64_t deferred = 0;
-  std::optional<Wall> oldest;
-  std::optional<Wall> next_due;
+  std::string site;  // empty: none has it now
+  MailView mail;
 };
 
 struct QueueView {
   std::vector<SiteView> sites;
+  MailView elsewhere;  // of domains that no site has now
+  MailView total;
+  std::vector<std::uint64_t> age_limits_minutes;
   std::vector<DomainView> domains;
 };
 

@@ -8,21 +8,27 @@ namespace postrider::tools {
 namespace {
 
 constexpr std::size_t kGap = 2;
+constexpr std::size_t kNoteIndent = 4;
 
 }  // namespace
 
 void Table::AddRow(const std::vector<std::string>& cells) {
-  std::vector<std::string>& row = rows_.emplace_back(columns_.size());
+  std::vector<std::string>& row = rows_.emplace_back().cells;
+  row.resize(columns_.size());
   for (std::size_t i = 0; i < std::min(cells.size(), columns_.size()); ++i) {
     row[i] = Shorten(Printable(cells[i]), columns_[i].columns_max);
   }
+}
+
+void Table::AddNote(std::string_view note) {
+  if (!rows_.empty()) rows_.back().note = Printable(note);
 }
 
 std::string Table::Render(const Terminal& terminal) const {
   std::vector<std::size_t> widths;
   for (std::size_t i = 0; i < columns_.size(); ++i) {
     std::size_t width = Columns(columns_[i].title);
-    for (const auto& row : rows_) width = std::max(width, Columns(row[i]));
+    for (const Row& row : rows_) width = std::max(width, Columns(row.cells[i]));
     widths.push_back(width);
   }
   const auto line = [&](const auto& cell_of) {
@@ -44,7 +50,13 @@ std::string Table::Render(const Terminal& terminal) const {
     return text;
   };
   std::string out = terminal.Paint(Tone::kStrong, line([&](std::size_t i) { return columns_[i].title; })) + "\n";
-  for (const auto& row : rows_) out += line([&](std::size_t i) { return row[i]; }) + "\n";
+  for (const Row& row : rows_) {
+    out += line([&](std::size_t i) { return row.cells[i]; }) + "\n";
+    if (row.note.empty()) continue;
+    const std::size_t room = terminal.columns > kNoteIndent ? terminal.columns - kNoteIndent : 0;
+    const std::string note = terminal.interactive ? Shorten(row.note, room) : row.note;
+    out += std::string(kNoteIndent, ' ') + terminal.Paint(Tone::kFaint, note) + "\n";
+  }
   return out;
 }
 

@@ -65,6 +65,16 @@ std::string FormatSpan(std::chrono::seconds span) {
   return fmt::format("{} d {} h", s / 86'400, s % 86'400 / 3600);
 }
 
+std::string FormatUntil(const std::optional<Wall>& time, Wall now) {
+  if (!time) return "";
+  if (*time <= now) return "now";
+  return "in " + FormatSpan(std::chrono::ceil<std::chrono::seconds>(*time - now));
+}
+
+std::string FormatSince(const std::optional<Wall>& time, Wall now) {
+  return time ? FormatSpan(std::chrono::floor<std::chrono::seconds>(now - *time)) : "";
+}
+
 std::string FormatBytes(std::uint64_t bytes) {
   constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   auto value = static_cast<double>(bytes);

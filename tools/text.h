@@ -3,8 +3,11 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+
+#include "config/time.h"
 
 namespace postrider::tools {
 
@@ -14,6 +17,10 @@ namespace postrider::tools {
 [[nodiscard]] std::string FormatRate(double per_second);
 // "0 s", "45 s", "3 min 20 s", "5 h 10 min", "2 d 3 h".
 [[nodiscard]] std::string FormatSpan(std::chrono::seconds span);
+// "in 5 min", or "now" for what is past; "" for no time at all.
+[[nodiscard]] std::string FormatUntil(const std::optional<Wall>& time, Wall now);
+// How long ago, "2 h 5 min"; "" for no time at all.
+[[nodiscard]] std::string FormatSince(const std::optional<Wall>& time, Wall now);
 // "1.2 GiB", "345 MiB", "12 KiB".
 [[nodiscard]] std::string FormatBytes(std::uint64_t bytes);
 

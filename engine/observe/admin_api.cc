@@ -12,6 +12,7 @@
 #include "engine/observe/build_info.h"
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/metrics.h"
+#include "engine/observe/queue_page.h"
 #include "engine/observe/url_text.h"
 
 namespace postrider::observe {
@@ -174,10 +175,13 @@ ApiAnswer AdminApi::Status(const ApiRequest& request) {
 ApiAnswer AdminApi::Queue(const ApiRequest& request) {
   const auto most = CountField(request.query, "domains", kDomainsShown, kDomainsMost);
   if (!most) return WrongCount("domains", kDomainsMost);
-  const Result<std::vector<queue::DomainBacklog>> backlog = control_.Backlog(*most);
-  if (!backlog) return ErrorAnswer(backlog.error());
+  const Snapshot snapshot = control_.CollectWithDomains();
+  QueuePageBuilder builder(snapshot.cores, *most);
+  const Result<void> visited =
+      control_.VisitBacklog([&](const queue::DomainBacklog& backlog) { builder.Add(backlog); });
+  if (!visited) return ErrorAnswer(visited.error());
   ApiAnswer answer;
-  answer.body = QueueJson(control_.Collect().cores, *backlog);
+  answer.body = QueueJson(std::move(builder).Finish());
   return answer;
 }
 

@@ -85,22 +85,45 @@ Json Pauses(std::span<const PauseTarget> pauses) {
   return json;
 }
 
-Json Site(const delivery::SiteSnapshot& site, std::uint32_t core) {
+void PutMail(Json& json, const MailWaiting& mail) {
+  json["waiting"] = mail.waiting;
+  json["deferred"] = mail.deferred;
+  PutTime(json, "oldest", mail.oldest);
+  PutTime(json, "next_due", mail.next_due);
+}
+
+Json Site(const SiteRow& row) {
+  const delivery::SiteSnapshot& path = row.path;
   Json json = {
-      {"site", site.site},   {"provider", site.provider},       {"source", site.source},
-      {"core", core},        {"mode", ToString(site.mode)},     {"domains", site.domains},
-      {"ready", site.ready}, {"connections", site.connections}, {"messages_per_second", site.messages_per_second}};
-  if (!site.binding_limit.empty()) json["binding_limit"] = site.binding_limit;
-  PutTime(json, "blocked_until", site.blocked_until);
-  PutTime(json, "oldest_due", site.oldest_due);
-  if (!site.last_reply.empty()) json["last_reply"] = site.last_reply;
+      {"site", path.site},   {"provider", path.provider},       {"source", path.source},
+      {"core", row.core},    {"mode", ToString(path.mode)},     {"domains", path.domains},
+      {"ready", path.ready}, {"connections", path.connections}, {"messages_per_second", path.messages_per_second}};
+  if (path.rate_limit > 0) json["rate_limit"] = path.rate_limit;
+  if (!path.binding_limit.empty()) json["binding_limit"] = path.binding_limit;
+  PutTime(json, "blocked_until", path.blocked_until);
+  PutTime(json, "oldest_due", path.oldest_due);
+  if (!path.last_reply.empty()) json["last_reply"] = path.last_reply;
+  PutMail(json, row.mail);
+  if (row.drain_seconds) json["drain_seconds"] = *row.drain_seconds;
   return json;
 }
 
-Json Backlog(const queue::DomainBacklog& backlog) {
-  Json json = {{"domain", backlog.domain}, {"waiting", backlog.waiting}, {"deferred", backlog.deferred}};
+Json Domain(const DomainRow& row) {
+  const queue::DomainBacklog& backlog = row.backlog;
+  Json json = {{"domain", backlog.domain}};
+  if (!row.site.empty()) json["site"] = row.site;
+  json["waiting"] = backlog.waiting;
+  json["deferred"] = backlog.deferred;
   PutTime(json, "oldest", backlog.oldest);
   PutTime(json, "next_due", backlog.next_due);
+  json["by_age"] = backlog.by_age;
+  return json;
+}
+
+Json Mail(const MailWaiting& mail) {
+  Json json = {{"domains", mail.domains}};
+  PutMail(json, mail);
+  json["by_age"] = mail.by_age;
   return json;
 }
 
@@ -158,12 +181,13 @@ std::string StatusJson(const StatusAnswer& answer) {
 
 std::string CampaignJson(const queue::Campaign& campaign) { return Dump(OneCampaign(campaign)); }
 
-std::string QueueJson(std::span<const delivery::CoreSnapshot> cores, std::span<const queue::DomainBacklog> domains) {
-  Json json = {{"sites", Json::array()}, {"domains", Json::array()}};
-  for (const delivery::CoreSnapshot& core : cores) {
-    for (const delivery::SiteSnapshot& site : core.sites) json["sites"].push_back(Site(site, core.core));
-  }
-  for (const queue::DomainBacklog& backlog : domains) json["domains"].push_back(Backlog(backlog));
+std::string QueueJson(const QueuePage& page) {
+  Json json = {{"sites", Json::array()}, {"elsewhere", Mail(page.elsewhere)}, {"total", Mail(page.total)}};
+  for (const SiteRow& row : page.sites) json["sites"].push_back(Site(row));
+  json["age_limits_minutes"] = Json::array();
+  for (const std::chrono::minutes limit : queue::kAgeLimits) json["age_limits_minutes"].push_back(limit.count());
+  json["domains"] = Json::array();
+  for (const DomainRow& row : page.domains) json["domains"].push_back(Domain(row));
   return Dump(json);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/observe/control.h"
+#include "engine/observe/queue_page.h"
 
 namespace postrider::observe {
 
@@ -23,8 +24,7 @@ struct StatusAnswer {
 
 [[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign);
 
-[[nodiscard]] std::string QueueJson(std::span<const delivery::CoreSnapshot> cores,
-                                    std::span<const queue::DomainBacklog> domains);
+[[nodiscard]] std::string QueueJson(const QueuePage& page);
 
 // events are lines of the delivery log.
 [[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs,

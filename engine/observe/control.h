@@ -67,13 +67,16 @@ class Control {
  public:
   virtual ~Control() = default;
   [[nodiscard]] virtual Snapshot Collect() = 0;
+  // The same, with each site's domains named.
+  [[nodiscard]] virtual Snapshot CollectWithDomains() = 0;
   [[nodiscard]] virtual std::vector<queue::CampaignPtr> Campaigns() = 0;
   // kRunning resumes (or releases a held one), kPaused, kCancelled. Returns when it is durable.
   [[nodiscard]] virtual Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) = 0;
   [[nodiscard]] virtual Result<void> Pause(const PauseTarget& target) = 0;
   [[nodiscard]] virtual Result<void> Resume(const PauseTarget& target) = 0;
   [[nodiscard]] virtual std::vector<PauseTarget> Pauses() = 0;
-  [[nodiscard]] virtual Result<std::vector<queue::DomainBacklog>> Backlog(std::size_t most) = 0;
+  // Calls visit for every domain with mail.
+  [[nodiscard]] virtual Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) = 0;
   [[nodiscard]] virtual Result<std::vector<FoundJob>> Find(std::string_view address) = 0;
   // One JSON line per recipient without a final event, as recipients.jsonl has them.
   [[nodiscard]] virtual Result<void> ExportRemaining(std::string_view campaign,

@@ -578,26 +578,6 @@ TEST_F(JobStoreTest, RemembersTheSumsOfPurgedCampaigns) {
   EXPECT_EQ(Begin("old"), live + 1);
 }
 
-TEST_F(JobStoreTest, TellsWhereTheMostWaits) {
-  Released(Named("one"), {{1, "a@a.test"}, {2, "b@a.test"}, {3, "c@a.test"}, {4, "d@b.test"}, {5, "e@b.test"}});
-  const Wall first = now_;
-  now_ += std::chrono::hours(1);
-  Released(Named("two"), {{1, "a@a.test"}, {2, "x@c.test"}});
-  Defer(Take("a.test").jobs[0], now_ + std::chrono::minutes(5), "a.test");
-  Commit();
-  const auto backlog = store_->Backlog(2, now_);
-  ASSERT_TRUE(backlog);
-  ASSERT_EQ(backlog->size(), 2u);
-  EXPECT_EQ((*backlog)[0].domain, "a.test");
-  EXPECT_EQ((*backlog)[0].waiting, 3u);
-  EXPECT_EQ((*backlog)[0].deferred, 1u);
-  EXPECT_EQ((*backlog)[0].oldest, first);
-  EXPECT_EQ((*backlog)[0].next_due, now_ + std::chrono::minutes(5));
-  EXPECT_EQ((*backlog)[1].domain, "b.test");
-  EXPECT_FALSE((*backlog)[1].next_due);
-  EXPECT_TRUE(store_->Backlog(0, now_)->empty());
-}
-
 TEST_F(JobStoreTest, VisitsTheJobsOfAnAddressAndOfACampaign) {
   const CampaignId one = Released(Named("one"), {{1, "ana@a.test"}, {2, "eve@a.test"}, {3, "ana@b.test"}});
   const CampaignId two = Released(Named("two"), {{1, "ana@a.test"}});

@@ -1,5 +1,6 @@
 #include "tests/queue/store_fixture.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "queue/outcome.h"
@@ -110,6 +111,14 @@ TakenJobs StoreTest::Take(const std::string& domain, DomainCursor cursor, std::s
   auto taken = store_->Take({.domain = domain, .cursor = std::move(cursor), .max_jobs = max_jobs, .now = now_});
   EXPECT_TRUE(taken) << taken.error().message;
   return taken ? std::move(*taken) : TakenJobs{};
+}
+
+std::vector<DomainBacklog> StoreTest::Backlog() const {
+  std::vector<DomainBacklog> found;
+  const auto visited = store_->VisitBacklog(now_, [&](const DomainBacklog& backlog) { found.push_back(backlog); });
+  EXPECT_TRUE(visited) << visited.error().message;
+  std::ranges::sort(found, {}, &DomainBacklog::domain);
+  return found;
 }
 
 std::vector<std::string> StoreTest::Scan(std::uint32_t core, std::uint32_t cores) {

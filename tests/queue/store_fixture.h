@@ -51,6 +51,8 @@ class StoreTest : public testing::Test {
   CampaignId Released(const CampaignSpec& spec, const std::vector<TestRow>& rows);
 
   [[nodiscard]] TakenJobs Take(const std::string& domain, DomainCursor cursor = {}, std::size_t max_jobs = 256);
+  // Every domain's, in the order of their names.
+  [[nodiscard]] std::vector<DomainBacklog> Backlog() const;
   [[nodiscard]] std::vector<std::string> Scan(std::uint32_t core = 0, std::uint32_t cores = 1);
   void Finish(const Job& job, EventKind kind, const std::string& domain);
   void Defer(const Job& job, Wall due, const std::string& domain);

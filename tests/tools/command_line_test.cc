@@ -73,6 +73,7 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
       {"status", "--interval", "soon"},
       {"queue", "--domains", "0"},
       {"queue", "--domains", "many"},
+      {"queue", "--age", "--json"},
       {"find"},
       {"find", "a@example.org", "--events", "-1"},
       {"pause"},
@@ -168,6 +169,7 @@ TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   EXPECT_EQ(status.out.find('\x1b'), std::string::npos) << "no colours into a file";
   EXPECT_THAT(Ask({"status", "my offer"}).out, StartsWith("my offer  done  bulk\n"));
   EXPECT_EQ(Ask({"queue"}).out, "the queue is empty\n");
+  EXPECT_EQ(Ask({"queue", "--age"}).out, "the queue is empty\n");
   EXPECT_EQ(Ask({"find", "ana@EXAMPLE.org"}).out, "nothing is known of ana@example.org\n");
 }
 

@@ -149,33 +149,6 @@ TEST(StatusText, SaysWhatIsWrong) {
   }
 }
 
-TEST(StatusText, ShowsWhatBindsASite) {
-  QueueView queue;
-  SiteView& site = queue.sites.emplace_back();
-  site.site = "mx.example.org";
-  site.provider = "google";
-  site.mode = "backing off";
-  site.ready = 1200;
-  site.connections = 2;
-  site.messages_per_second = 3.25;
-  site.binding_limit = "back-off";
-  site.blocked_until = kNow + seconds(89);
-  site.last_reply = "421 4.7.28\nslow down";
-  DomainView& domain = queue.domains.emplace_back();
-  domain.domain = "example.org";
-  domain.waiting = 1000;
-  domain.deferred = 200;
-  domain.oldest = kNow - seconds(3600);
-  domain.next_due = kNow - seconds(1);
-  const std::string text = RenderQueue(queue, kNow, Terminal{});
-  EXPECT_THAT(SecondLine(text), StartsWith("mx.example.org  google"));
-  for (const char* part : {"backing off", "1,200", "3.2/s", "in 1 min 29 s", "421 4.7.28 | slow down"}) {
-    EXPECT_THAT(SecondLine(text), HasSubstr(part));
-  }
-  EXPECT_THAT(text, HasSubstr("\nexample.org    1,000       200  1 h 0 min       now\n"));
-  EXPECT_EQ(RenderQueue({}, kNow, Terminal{}), "the queue is empty\n");
-}
-
 TEST(StatusText, TellsAnAddressesStory) {
   FoundView found;
   found.address = "ana@example.org";

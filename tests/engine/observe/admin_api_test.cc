@@ -205,17 +205,37 @@ TEST_F(AdminApiTest, QueueShowsSitesAndDomains) {
   site.binding_limit = "back-off";
   site.blocked_until = Wall(std::chrono::seconds(60));
   site.last_reply = "421 4.7.0 try later";
+  site.messages_per_second = 2;
+  site.domain_names = {"example.org"};
   control_.snapshot.cores = {core};
   control_.backlog.resize(2);
   control_.backlog[0].domain = "example.org";
   control_.backlog[0].waiting = 7;
+  control_.backlog[0].deferred = 3;
+  control_.backlog[0].oldest = Wall(std::chrono::seconds(30));
+  control_.backlog[0].by_age[9] = 10;
+  control_.backlog[1].domain = "small.example";
+  control_.backlog[1].waiting = 1;
   const json queue = Get("/api/v1/queue", "domains=1");
   ASSERT_THAT(queue["sites"], SizeIs(1));
   EXPECT_EQ(queue["sites"][0]["mode"], ToString(delivery::SiteMode::kBackingOff));
   EXPECT_EQ(queue["sites"][0]["blocked_until"], "1970-01-01T00:01:00.000Z");
   EXPECT_FALSE(queue["sites"][0].contains("oldest_due"));
+  EXPECT_FALSE(queue["sites"][0].contains("domain_names"));
+  EXPECT_EQ(queue["sites"][0]["last_reply"], "421 4.7.0 try later");
+  EXPECT_EQ(queue["sites"][0]["waiting"], 7);
+  EXPECT_EQ(queue["sites"][0]["deferred"], 3);
+  EXPECT_EQ(queue["sites"][0]["oldest"], "1970-01-01T00:00:30.000Z");
+  EXPECT_EQ(queue["sites"][0]["drain_seconds"], 5);
   ASSERT_THAT(queue["domains"], SizeIs(1));
+  EXPECT_EQ(queue["domains"][0]["domain"], "example.org");
+  EXPECT_EQ(queue["domains"][0]["site"], "mx.example.org");
   EXPECT_EQ(queue["domains"][0]["waiting"], 7);
+  EXPECT_EQ(queue["domains"][0]["by_age"], json::parse("[0,0,0,0,0,0,0,0,0,10]"));
+  EXPECT_EQ(queue["age_limits_minutes"], json::parse("[5,10,20,40,80,160,320,640,1280]"));
+  EXPECT_EQ(queue["elsewhere"]["waiting"], 1);
+  EXPECT_EQ(queue["total"]["domains"], 2);
+  EXPECT_EQ(queue["total"]["waiting"], 8);
   for (const std::string_view query : {"domains=0", "domains=x", "domains=1001", "domains=-1", "domains="}) {
     EXPECT_EQ(Ask("GET", "/api/v1/queue", query).status, 400) << query;
   }

@@ -16,6 +16,7 @@ namespace postrider::observe {
 class FakeControl final : public Control {
  public:
   Snapshot Collect() override { return snapshot; }
+  Snapshot CollectWithDomains() override { return snapshot; }
   std::vector<queue::CampaignPtr> Campaigns() override { return campaigns; }
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override {
     const std::scoped_lock lock(mutex_);
@@ -29,9 +30,10 @@ class FakeControl final : public Control {
   Result<void> Pause(const PauseTarget& target) override { return Remember("pause", target); }
   Result<void> Resume(const PauseTarget& target) override { return Remember("resume", target); }
   std::vector<PauseTarget> Pauses() override { return pauses; }
-  Result<std::vector<queue::DomainBacklog>> Backlog(std::size_t most) override {
+  Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) override {
     if (failure) return std::unexpected(*failure);
-    return std::vector(backlog.begin(), backlog.begin() + std::min<std::ptrdiff_t>(most, std::ssize(backlog)));
+    std::ranges::for_each(backlog, visit);
+    return {};
   }
   Result<std::vector<FoundJob>> Find(std::string_view address) override {
     const std::scoped_lock lock(mutex_);
