@@ -43,7 +43,7 @@ class AdaptiveRate {
   // A message was taken. True: the rate is higher now, or no longer lowered at all.
   bool Accepted(Monotonic now);
   // As if nothing had ever happened.
-  void Forget() { rate_ = 0; }
+  void Forget();
 
   // Since when it has been lowered.
   [[nodiscard]] Monotonic since() const { return since_; }
@@ -65,6 +65,7 @@ class AdaptiveRate {
   double troubled_at_ = 0;  // the rate in force at the last trouble
   double begun_at_ = 0;     // and at the first, when it was last not lowered
   bool resuming_ = false;
+  bool stopped_ = false;  // and nothing was taken since
   Monotonic since_{};
   Monotonic lowered_at_{};
   Monotonic clean_since_{};  // start of the clean minutes that count now

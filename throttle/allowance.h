@@ -11,7 +11,6 @@
 // After a stop, a back-off or the breaker, one message goes as a probe; the others follow once the receiver has taken
 // it or has answered about its recipient alone.
 
-#include <array>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -147,7 +146,7 @@ class Allowance {
   };
   [[nodiscard]] Save BeginSave(const Now& now);
   void Saved(std::uint64_t number);
-  void SaveFailed() { unsaved_ = true; }
+  void SaveFailed();
   // The exact state, for an orderly stop.
   [[nodiscard]] std::string Encode(const Now& now) const;
   // Into a new allowance, before its first message. An error's sentence says why nothing was restored.
@@ -157,17 +156,25 @@ class Allowance {
   static constexpr std::chrono::minutes kReserveHolds{10};
   struct Daily;     // quota and warm-up; few have any
   struct Troubles;  // words and replies; made with the first trouble
+  struct Record;    // what Restore has read
 
-  [[nodiscard]] Admission AskBlocked(const Now& now) const;
+  [[nodiscard]] Admission AskBlocked(Monotonic now) const;
   [[nodiscard]] Admission AskDaily(const Now& now);
   [[nodiscard]] bool ReserveHolds(Monotonic now, MailClass mail_class) const;
+  [[nodiscard]] bool Lowered(Monotonic now) const;
+  Daily& DailyPart(const Now& now);
+  [[nodiscard]] CalendarDay DayOf(Wall moment) const;
+  void SetDaily(const Now& now, const EffectiveRule& rule);
+  void SetDay(const Now& now, const CalendarDay& day);
   void RollDay(const Now& now);
-  void ApplyAdaptive(Monotonic now);
+  void SetAdaptiveBucket(Monotonic now);
+  void StartAdaptiveBucket(Monotonic now, bool was_active);
+  void CountClean(Monotonic now);
+  bool Recover(Monotonic now);
+  void Halt(Monotonic now);
   void FallBack();
   void Remember(const Now& now, std::string_view why, const Reply& reply);
-  [[nodiscard]] bool Recover(Monotonic now);
   [[nodiscard]] std::string EncodeWith(const Now& now, bool ahead) const;
-  void NoteSlow(Monotonic now);
 
   CalendarDayFunction day_of_;
   // of the rule

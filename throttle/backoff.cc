@@ -21,4 +21,9 @@ void Backoff::Succeed() {
   until_ = Monotonic::min();
 }
 
+void Backoff::Restore(int failures, Monotonic until) {
+  failures_ = std::max(0, failures);
+  until_ = failures_ == 0 ? Monotonic::min() : until;
+}
+
 }  // namespace postrider

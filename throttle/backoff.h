@@ -20,6 +20,8 @@ class Backoff {
   // Failures while it is blocked are those of connections begun before: they count as one with the first.
   void Fail(Monotonic now, std::uint64_t random);
   void Succeed();
+  // What failures() and until() were in an earlier life.
+  void Restore(int failures, Monotonic until);
 
   // Nothing is to be tried before this; a moment in the past while nothing failed.
   [[nodiscard]] Monotonic until() const { return until_; }

@@ -21,7 +21,7 @@ class DailyQuota {
   // What was used counts against the new quota; 0: nothing goes.
   void SetQuota(Monotonic now, std::uint64_t per_day);
   // A new day begins; or, where the clock or the zone was changed (the days overlap), the count goes on in this one.
-  void SetDay(const CalendarDay& day);
+  void SetDay(Monotonic now, const CalendarDay& day);
   [[nodiscard]] const CalendarDay& day() const { return day_; }
   // The day is over, or the clock went back before it: SetDay is due.
   [[nodiscard]] bool DayIsOver(Wall now) const { return !day_.Holds(now); }
@@ -48,7 +48,7 @@ class DailyQuota {
 
   // counter is used() or Ahead().
   void Encode(StateWriter& writer, const Now& now, std::uint64_t counter) const;
-  // False: not understood, nothing changed.
+  // Also takes up the day it was saved in: SetDay with today's must follow. False: not understood, nothing changed.
   [[nodiscard]] bool Restore(std::string_view record, const Now& now);
 
  private:
@@ -58,6 +58,7 @@ class DailyQuota {
   std::uint64_t used_ = 0;
   std::uint64_t saved_ = 0;  // a durable counter of this day
   CalendarDay day_;
+  Monotonic began_{};  // when this count began
   Gcra pace_;
 };
 

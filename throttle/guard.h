@@ -6,8 +6,10 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "config/time.h"
 #include "throttle/limit.h"
@@ -48,25 +50,26 @@ struct Finding {
   std::string go_on;  // what happens by itself, and what the operator can do
 };
 
-// Two rings of blocks that stand for a sliding window of tries.
+// The last so many tries, and how many of them were of one kind or of another: eight blocks of an eighth each, of which
+// the oldest falls away as a whole.
 class ShareWindow {
  public:
-  explicit ShareWindow(std::uint32_t tries = 2000);
-  void Count(bool first, bool second = false);
-  void Clear();
-  [[nodiscard]] std::uint32_t tries() const;
-  [[nodiscard]] double first() const;  // share
-  [[nodiscard]] double second() const;
-  [[nodiscard]] std::uint32_t first_count() const;
-  [[nodiscard]] std::uint32_t second_count() const;
-
- private:
-  static constexpr std::size_t kBlocks = 8;
   struct Block {
     std::uint32_t tries = 0;
     std::uint32_t first = 0;
     std::uint32_t second = 0;
+    [[nodiscard]] double FirstShare() const { return tries == 0 ? 0 : static_cast<double>(first) / tries; }
+    [[nodiscard]] double SecondShare() const { return tries == 0 ? 0 : static_cast<double>(second) / tries; }
   };
+
+  explicit ShareWindow(std::uint32_t tries);
+  // Returns the block that fell away, mostly an empty one.
+  Block Count(bool first, bool second = false);
+  void Clear() { blocks_ = {}; }
+  [[nodiscard]] Block Sum() const;
+
+ private:
+  static constexpr std::size_t kBlocks = 8;
   std::uint32_t block_tries_;
   std::array<Block, kBlocks> blocks_{};
   std::size_t at_ = 0;
@@ -92,7 +95,8 @@ class CampaignGuard {
   ShareWindow window_;
   Alarm alarm_ = Alarm::kNone;
   Monotonic since_{};
-  std::string why_;
+  std::string rule_;       // whose action paused it; empty: the shares did
+  ShareWindow::Block at_;  // at the alarm
 };
 
 // One site. Tripped: a bad-mailbox reply suppresses nobody, and its recipient is tried again later.
@@ -101,19 +105,21 @@ class BounceStorm {
   explicit BounceStorm(const GuardNumbers& numbers);
   void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
 
-  // True: the alarm changed.
+  // An attempted recipient has its answer. True: the alarm changed.
   bool Count(Monotonic now, bool bad_mailbox);
   [[nodiscard]] bool tripped() const { return tripped_; }
-  // The operator believes the site: today's share is its usual one.
+  // The operator believes the site: the share of now is its usual one.
   void Resume();
-  [[nodiscard]] double usual_share() const;
+  [[nodiscard]] double UsualShare() const;
   [[nodiscard]] Finding Describe(std::string_view site) const;
 
  private:
+  [[nodiscard]] double Threshold() const;
+
   GuardNumbers numbers_;
   ShareWindow recent_;
-  double usual_ = 0;         // share, of what was counted before the recent window
-  std::uint32_t known_ = 0;  // tries it rests on, capped
+  double usual_ = 0;     // share of what left the window while all was well
+  double usual_of_ = 0;  // tries it rests on, capped: it follows slowly
   bool tripped_ = false;
   Monotonic since_{};
 };
@@ -167,10 +173,13 @@ class DomainGuard {
   explicit DomainGuard(const GuardNumbers& numbers) : numbers_(numbers) {}
   void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
 
-  // A lookup from the network (not the cache) ended; each domain counts once a window. True: the alarm changed.
+  // A lookup that went to the network ended; each domain counts once a window. domain is any number that names it,
+  // evenly spread. True: the alarm changed.
   bool Count(Monotonic now, std::uint64_t domain, bool missing);
-  [[nodiscard]] bool tripped(Monotonic now);
-  void Resume();
+  // Ends by itself once the window is clean again.
+  [[nodiscard]] bool Tripped(Monotonic now);
+  // The operator believes the answers: it does not trip again for a day.
+  void Resume(Monotonic now);
   [[nodiscard]] Finding Describe() const;
 
  private:
@@ -179,17 +188,23 @@ class DomainGuard {
     std::uint32_t found = 0;
     std::uint32_t missing = 0;
   };
+  struct Seen {
+    std::uint64_t domain = 0;
+    Monotonic at = Monotonic::min();
+  };
   struct Sums {
     std::uint32_t found = 0;
     std::uint32_t missing = 0;
+    [[nodiscard]] double Share() const { return missing == 0 ? 0 : static_cast<double>(missing) / (found + missing); }
   };
   [[nodiscard]] Sums Sum(Monotonic now) const;
 
   GuardNumbers numbers_;
   std::array<Slot, 12> slots_{};
-  std::array<std::uint64_t, 256> seen_{};  // domains of the window, by hash
+  std::array<Seen, 512> seen_{};
   bool tripped_ = false;
   Monotonic since_{};
+  Monotonic believed_until_ = Monotonic::min();
   Sums at_trip_;
 };
 

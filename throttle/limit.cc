@@ -54,6 +54,10 @@ std::string_view ToString(Limit limit) {
       return "guard";
     case Limit::kWindow:
       return "window";
+    case Limit::kUnsynced:
+      return "unsynced";
+    case Limit::kCoreConnections:
+      return "core-connections";
   }
   return "none";
 }

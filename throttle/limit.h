@@ -38,8 +38,11 @@ enum class Limit : std::uint8_t {
   kSenderConnections,
   kGuard,   // a guard of throttle/guard.h holds it
   kWindow,  // outside the campaign's hours
+  // of the core
+  kUnsynced,         // too many outcomes are not durable yet
+  kCoreConnections,  // all that one core may have open
 };
-inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kWindow) + 1;
+inline constexpr std::size_t kLimits = static_cast<std::size_t>(Limit::kCoreConnections) + 1;
 
 // "none", "message-rate", "daily-quota", ...: for metrics and for people.
 [[nodiscard]] std::string_view ToString(Limit limit);

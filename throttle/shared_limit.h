@@ -46,49 +46,62 @@ class SharedLimit {
   [[nodiscard]] int connections() const;
   // Nothing taken is still to leak away, and no connection is open: it may be forgotten.
   [[nodiscard]] bool AtRest(Monotonic now) const;
-  // How often a lease took the lock, for tests and benchmarks.
+  // How often leases took the lock.
   [[nodiscard]] std::uint64_t lock_count() const;
 
-  // The bucket's depth, and what is leased counted as used.
+  // The bucket's depth; what is leased counts as used.
   [[nodiscard]] std::string Encode(const Now& now) const;
+  // Before the first lease asks.
   Result<void> Restore(const Now& now, std::string_view record);
 
  private:
   friend class Lease;
+
+  // What a lease did since it last held the lock.
+  struct Account {
+    std::uint32_t used = 0;
+    std::uint32_t unused = 0;  // and gives back
+    Monotonic last_use{};
+  };
+  // Of one lease.
   struct Holder {
-    bool taken = false;  // a Lease has this place
-    double held = 0;     // leased, not reported
+    bool joined = false;
+    double held = 0;  // leased, and not yet reported
     Monotonic held_since{};
-    double void_held = 0;  // of an earlier lease, counted as used until it is returned
-    Monotonic void_since{};
+    double voided = 0;  // leased longer ago, counted as used until it is reported
+    Monotonic voided_at{};
     bool waits = false;
-    Monotonic promised{};  // not before
+    Monotonic promised{};  // it will not ask before this
     std::uint64_t place = 0;
-    int connections = 0;
-    Monotonic wants_connection_until = Monotonic::min();
+    bool wants_connection = false;
+    Monotonic wants_until{};
+    std::uint64_t connection_place = 0;
   };
   struct Grant {
-    double messages = 0;
-    Monotonic not_before{};  // if 0
+    bool go = false;
+    std::uint32_t messages = 0;  // leased; 0 at low rates: the one asked for is taken already
+    Monotonic not_before{};
+    std::uint32_t version = 0;
   };
 
-  std::size_t Join();
-  void Leave(std::size_t holder, Monotonic now, std::uint32_t used, Monotonic last_use);
-  Grant Take(std::size_t holder, Monotonic now, std::uint32_t used, Monotonic last_use, std::uint32_t unused);
-  void GiveBack(std::size_t holder, Monotonic now, std::uint32_t used, Monotonic last_use, std::uint32_t unused);
+  [[nodiscard]] std::size_t Join();
+  void Leave(std::size_t holder, Monotonic now, const Account& account);
+  [[nodiscard]] Grant Take(std::size_t holder, Monotonic now, const Account& account, bool only_ask);
+  void GiveBack(std::size_t holder, Monotonic now, const Account& account);
   void ReturnUsed(Monotonic now, Monotonic taken_at);
-  [[nodiscard]] bool TryConnect(std::size_t holder, Monotonic now, bool only_ask);
-  void Disconnect(std::size_t holder);
+  [[nodiscard]] bool TakeConnection(std::size_t holder, Monotonic now, bool only_ask);
+  void GiveConnection();
 
-  // Under mutex_.
-  void Report(Holder& holder, std::uint32_t used, Monotonic last_use, std::uint32_t unused, Monotonic now);
+  // With mutex_ held.
+  void Settle(Holder& holder, Monotonic now, const Account& account);
   void VoidOldLeases(Monotonic now);
   [[nodiscard]] double HeldByAll() const;
+  // What one lease takes at once; 1: a low rate, nothing is leased.
   [[nodiscard]] double Chunk() const;
 
   const Limit rate_name_;
   const Limit connections_name_;
-  // Changes with every Set and Return: a lease that was told "not before" asks again.
+  // Changes where a lease that was told "not before" had better ask again.
   std::atomic<std::uint32_t> version_{0};
   std::atomic<bool> has_rate_{false};
   std::atomic<bool> has_connections_{false};
@@ -104,48 +117,50 @@ class SharedLimit {
   std::uint64_t locks_ = 0;
 };
 
-// One core's part of a SharedLimit; that core's thread alone. Must not outlive the core's connections through it.
+// One core's part of a SharedLimit; that core's thread alone.
 class Lease {
  public:
   explicit Lease(std::shared_ptr<SharedLimit> limit);
+  // All its connections are disconnected.
   ~Lease();
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
 
   // May one message go now? Takes a lease if there is none, but no message of it. At low rates another core may be
   // faster between Ask and Admit.
-  [[nodiscard]] Admission Ask(Monotonic now);
+  [[nodiscard]] Admission Ask(Monotonic now) { return Answer(now, true); }
   // Takes one message if it may go.
   [[nodiscard]] Admission Admit(Monotonic now);
   // It did not go after all.
   void Return(Monotonic now, Monotonic admitted);
-  // Gives the rest of the lease back: call it when no work waits, and at least every 250 ms while nothing is asked.
+  // Gives the rest of the lease back, and the place in the line: call it where no work waits, within 250 ms.
   void ReturnUnused(Monotonic now);
-  // There is something to return.
-  [[nodiscard]] bool holds() const { return left_ > 0 || used_ > 0; }
+  // There is something to give back.
+  [[nodiscard]] bool holds() const { return left_ > 0 || used_ > 0 || waiting_; }
 
-  // Connections are granted fairly: where cores wait, none holds more than its share. "Not before" is a fifth of a
-  // second, for no other core will tell this one that a connection was closed.
+  // In turns where several cores wait. "Not before" is a fifth of a second from now, for no other core will tell this
+  // one that a connection was closed.
   [[nodiscard]] Admission AskConnect(Monotonic now);
-  // Takes one if it may.
+  // Takes one if it may. Until Disconnected.
   [[nodiscard]] Admission Connect(Monotonic now);
   void Disconnected();
 
   [[nodiscard]] SharedLimit& limit() { return *limit_; }
 
  private:
-  [[nodiscard]] Admission Fill(Monotonic now);
+  [[nodiscard]] Admission Answer(Monotonic now, bool only_ask);
+  [[nodiscard]] SharedLimit::Account TakeAccount(bool give_back);
 
   std::shared_ptr<SharedLimit> limit_;
   std::size_t holder_;
   std::uint32_t left_ = 0;  // may go without asking
-  std::uint32_t used_ = 0;  // and went, not yet reported
-  bool lock_each_ = true;   // a low rate: nothing is kept here
+  std::uint32_t used_ = 0;  // went, and is not yet reported
   Monotonic last_use_{};
-  Monotonic taken_at_{};
-  Monotonic not_before_{};  // while the version is version_
+  Monotonic leased_at_{};
   bool waiting_ = false;
+  Monotonic not_before_{};  // while waiting_ and the limit's version is still version_
   std::uint32_t version_ = 0;
+  int connections_ = 0;
 };
 
 // What a message of one campaign from one source needs of the limits that span cores; null: that one does not exist.

@@ -3,8 +3,8 @@
 // fields it does not know, and a damaged record, one of another kind or of a later version reads as none. Moments are
 // wall times, for monotonic time ends with the machine. Pure.
 
+#include <chrono>
 #include <cstdint>
-#include <expected>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -50,13 +50,14 @@ class StateReader {
   [[nodiscard]] std::optional<double> Real() const;
   [[nodiscard]] std::optional<std::string_view> Text() const;
   [[nodiscard]] std::optional<Wall> Moment() const;
-  // At most so far ahead of now: a clock that was wrong must not stop mail for years.
+  // At most so far from now: a clock that was wrong must not stop mail for years.
   static constexpr std::chrono::hours kFarthest{24 * 31};
   [[nodiscard]] std::optional<Monotonic> Moment(const Now& now) const;
 
  private:
   std::string_view fields_;
   std::uint8_t field_ = 0;
+  std::uint8_t type_ = 0;
   std::string_view value_;
   bool sound_ = true;
 };

@@ -20,7 +20,7 @@ struct WarmUpPlan {
   Wall start{};
   std::vector<std::uint64_t> quotas = DefaultQuotas();  // by day; at least one, each at least 1
   double used_share = 0.70;                             // of the day's quota, to move on
-  double deferred_share = 0.05;                         // of the attempts, to stay below
+  double deferred_share = 0.05;                         // of what was sent, to stay below
   std::uint32_t steps_back = 2;
 
   // Cautious: 50, 100, 200, ... 10,000 on day 10, then about 15 % more each day to 175,000 on day 30.
@@ -45,7 +45,7 @@ class WarmUp {
   [[nodiscard]] DailyQuota& quota() { return quota_; }
   [[nodiscard]] const DailyQuota& quota() const { return quota_; }
 
-  void Accepted() { ++accepted_; }
+  // An attempt was put off by the receiver.
   void Deferred() { ++deferred_; }
   // At once two days back, once a day; this day does not move on.
   void Blocked(Monotonic now);
@@ -59,7 +59,6 @@ class WarmUp {
   WarmUpPlan plan_;
   std::uint32_t index_ = 0;
   bool blocked_today_ = false;
-  std::uint64_t accepted_ = 0;
   std::uint64_t deferred_ = 0;
   DailyQuota quota_;
 };
