@@ -29,6 +29,8 @@ ehlo_name = "bench.postrider.example"
 [[rule]]
 match = "*"
 connections = {connections}
+start_connections = "none"
+connect_rate = "none"
 messages_per_connection = {messages_per_connection}
 tls = "{tls}"
 {routes}

@@ -25,6 +25,9 @@ ehlo_name = "bench.postrider.example"
 [[rule]]
 match = "*"
 connections = {connections}
+start_connections = "none"
+connect_rate = "none"
+messages_per_connection = 100
 {routes}
 [retry.bulk]
 schedule = ["1s", "2s"]

@@ -22,6 +22,8 @@ ehlo_name = "bench.postrider.example"
 [[rule]]
 match = "*"
 connections = {connections}
+start_connections = "none"
+connect_rate = "none"
 messages_per_connection = 1000
 {routes}
 [spool]

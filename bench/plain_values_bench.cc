@@ -27,7 +27,10 @@ BENCHMARK_CAPTURE(ParseAddress, refused, "ana..maria@example.org");
 
 void AdmitMessage(benchmark::State& state) {
   Monotonic now{std::chrono::hours(1)};
-  PathLimits limits(now, {10, 100, 1e6, seconds(5), TlsDemand::kOpportunistic});
+  EffectiveRule rule;
+  rule.connections = 10;
+  rule.message_rate = RateLimit{1e6};
+  PathLimits limits(now, rule);
   for (auto _ : state) {
     now += std::chrono::nanoseconds(500);
     benchmark::DoNotOptimize(limits.AdmitMessage(now));

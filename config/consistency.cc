@@ -4,12 +4,14 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "config/duration.h"
 #include "config/email_address.h"
+#include "config/rules.h"
 #include "config/schema.h"
 
 namespace postrider {
@@ -35,6 +37,14 @@ class Check {
  private:
   void Report(std::string_view what, std::string message) {
     diagnostics_.push_back({places_.Find(what), std::move(message)});
+  }
+
+  // An unreadable value was reported when it was read; what stands in its place is a default.
+  bool Reported(std::string_view what) const {
+    const Location where = places_.Find(what);
+    return !places_.Has(what) || std::ranges::any_of(diagnostics_, [&](const Diagnostic& diagnostic) {
+      return diagnostic.where.line == where.line && diagnostic.where.column == where.column;
+    });
   }
 
   // Names of one kind of table must differ. An empty name was reported when it was read.
@@ -108,30 +118,19 @@ class Check {
   // rules[0] is the built-in "*"; the file's own rules follow it as rule[0], rule[1], ...
   void CheckRules() {
     std::vector<RuleOptions>& rules = options_.rules;
+    std::map<std::string, int> lines;  // of the patterns so far
     for (std::size_t i = 1; i < rules.size(); ++i) {
-      rules[i].line = places_.Find(fmt::format("rule[{}]", i - 1)).line;
-      for (std::size_t j = 1; j < i; ++j) {
-        if (rules[i].match.text() != rules[j].match.text()) continue;
-        Report(fmt::format("rule[{}].match", i - 1),
-               fmt::format("{} has the [[rule]] of line {} already; make them one", Quote(rules[i].match.text()),
-                           rules[j].line));
-        break;
+      RuleOptions& rule = rules[i];
+      const std::string place = fmt::format("rule[{}]", i - 1);
+      const Location where = places_.Find(place);
+      rule.origin = {.layer = RuleLayer::kFile, .file = where.file, .line = where.line, .set_by = {}};
+      const auto [other, is_new] = lines.try_emplace(rule.match.Canonical(), where.line);
+      if (!is_new && !Reported(place + ".match")) {
+        Report(place + ".match", fmt::format("{} has the [[rule]] of line {} already; make them one",
+                                             Quote(rule.match.text()), other->second));
       }
+      for (const auto& [key, problem] : ProblemsOf(rule)) Report(fmt::format("{}.{}", place, key), problem);
     }
-    const auto everything =
-        std::find_if(rules.begin() + 1, rules.end(), [](const RuleOptions& rule) { return rule.match.text() == "*"; });
-    if (everything == rules.end()) return;
-    RuleOptions& base = rules.front();
-    const auto overlay = [](auto& under, const auto& over) {
-      if (over) under = over;
-    };
-    overlay(base.connections, everything->connections);
-    overlay(base.messages_per_connection, everything->messages_per_connection);
-    overlay(base.messages_per_second, everything->messages_per_second);
-    overlay(base.idle, everything->idle);
-    overlay(base.tls, everything->tls);
-    base.line = everything->line;
-    rules.erase(everything);
   }
 
   void CheckRoute(std::size_t index) {

@@ -28,7 +28,7 @@ class Places {
   std::map<std::string, Location, std::less<>> places_;
 };
 
-// Reports into diagnostics; also completes options: the pool "default", and a rule "*" of the file laid over rules[0].
+// Reports into diagnostics; also completes options: the pool "default", and where each rule comes from.
 void CompleteOptions(Options& options, const Places& places, Diagnostics& diagnostics);
 
 }  // namespace postrider

@@ -173,6 +173,8 @@ class Reader {
     for (const OptionSchema& option : schema.options) known.push_back(option.key);
     if (schema.name.empty()) std::ranges::copy(TableNames(), std::back_inserter(known));
     std::string suggestion = Suggestion(key, known);
+    const auto renamed = std::ranges::find(schema.options, key, &OptionSchema::former_key);
+    if (renamed != schema.options.end()) suggestion = fmt::format("; it is called {} now", renamed->key);
     for (const TableSchema& table : Schema()) {
       if (!suggestion.empty()) break;
       if (table.Find(key) == nullptr) continue;

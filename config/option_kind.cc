@@ -15,6 +15,12 @@ namespace {
 constexpr std::size_t kListMax = 1000;  // far more sources, hosts or waits than one sender has
 constexpr std::size_t kTextMax = 255;
 
+struct RateUnit {
+  std::string_view name;
+  double seconds;
+};
+constexpr RateUnit kRateUnits[] = {{"/s", 1}, {"/min", 60}, {"/h", 3600}, {"/d", 86'400}};
+
 bool IsPlainText(std::string_view text) {
   return std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; });
 }
@@ -146,19 +152,25 @@ Problem ShareKind::Read(const FileValue& value, double& member) const {
 
 std::string ShareKind::Show(double member) const { return NumberText(member); }
 
-std::string RateKind::About() const { return fmt::format("rate from {} to {}", Show(least), Show(most)); }
+std::string RateKind::About() const {
+  return fmt::format("rate from {} to {}{}", Show(least), Show(most), none_allowed ? ", or \"none\"" : "");
+}
 
 Problem RateKind::Read(const FileValue& value, double& member) const {
   std::optional<double> rate = Number(value);
   if (const auto* text = std::get_if<std::string>(&value)) {
+    if (none_allowed && *text == kNoLimit) {
+      member = 0;
+      return {};
+    }
     const char* end = text->data() + text->size();
     double count = 0;
     const auto [stop, error] = std::from_chars(text->data(), end, count, std::chars_format::fixed);
     const std::string_view unit(stop, static_cast<std::size_t>(end - stop));
     if (error == std::errc() && std::isfinite(count)) {
-      if (unit == "/s") rate = count;
-      if (unit == "/min") rate = count / 60;
-      if (unit == "/h") rate = count / 3600;
+      for (const RateUnit& known : kRateUnits) {
+        if (unit == known.name) rate = count / known.seconds;
+      }
     }
   }
   if (!rate || *rate < least || *rate > most) return Expected("a " + About(), value);
@@ -167,14 +179,43 @@ Problem RateKind::Read(const FileValue& value, double& member) const {
 }
 
 std::string RateKind::Show(double member) const {
+  if (member == 0) return Quote(kNoLimit);
   // The unit that leaves a whole number is the one a person wrote, or would have.
-  for (const auto& [factor, unit] : {std::pair(1.0, "/s"), std::pair(60.0, "/min"), std::pair(3600.0, "/h")}) {
-    const double count = member * factor;
+  for (const RateUnit& unit : kRateUnits) {
+    const double count = member * unit.seconds;
     if (std::abs(count - std::round(count)) < 1e-9 * std::max(1.0, count) && std::round(count) >= 1) {
-      return Quote(fmt::format("{:.0f}{}", std::round(count), unit));
+      return Quote(fmt::format("{:.0f}{}", std::round(count), unit.name));
     }
   }
-  return Quote(fmt::format("{}/s", member));
+  // Never in a unit so large that fmt would write an exponent, which no rate is read with.
+  return Quote(member < 1 ? fmt::format("{}/d", member * 86'400) : fmt::format("{}/s", member));
+}
+
+std::string LimitKind::About() const { return fmt::format("whole number from {} to {}, or \"none\"", least, most); }
+
+Problem LimitKind::Parse(const FileValue& value, std::int64_t& parsed) const {
+  if (const auto* text = std::get_if<std::string>(&value); text != nullptr && *text == kNoLimit) {
+    parsed = 0;
+    return {};
+  }
+  const auto* number = std::get_if<std::int64_t>(&value);
+  if (number == nullptr || *number < least || *number > most) return Expected("a " + About(), value);
+  parsed = *number;
+  return {};
+}
+
+Problem TimeZoneKind::Read(const FileValue& value, std::string& member) const {
+  constexpr std::size_t kZoneMax = 64;
+  const auto* text = std::get_if<std::string>(&value);
+  const auto allowed = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' ||
+           c == '-' || c == '+';
+  };
+  if (text == nullptr || text->empty() || text->size() > kZoneMax || !std::ranges::all_of(*text, allowed)) {
+    return Expected("the " + About(), value);
+  }
+  member = *text;
+  return {};
 }
 
 std::string SizeKind::About() const { return fmt::format("size from {} to {}", FormatSize(least), FormatSize(most)); }
@@ -337,13 +378,15 @@ std::string HostListKind::Show(const std::vector<RouteOptions::Host>& member) co
 }
 
 std::string PatternKind::About() const {
-  return mx_allowed ? "\"example.org\", \"*.example.org\", \"mx:.google.com\", \"mx:mx1.example.org\" or \"*\""
+  return mx_allowed ? "\"example.org\", \"*.example.org\", \"mx:.google.com\", \"mx:mx1.example.org\", "
+                      "\"provider:google\" or \"*\""
                     : "\"example.org\", \"*.example.org\" or \"*\"";
 }
 
 Problem PatternKind::Read(const FileValue& value, DomainPattern& member) const {
   const auto* text = std::get_if<std::string>(&value);
-  if (text == nullptr || (!mx_allowed && text->starts_with("mx:"))) return Expected(About(), value);
+  const bool needs_mx = text != nullptr && (text->starts_with("mx:") || text->starts_with("provider:"));
+  if (text == nullptr || (needs_mx && !mx_allowed)) return Expected(About(), value);
   Result<DomainPattern> pattern = DomainPattern::Parse(*text);
   if (!pattern) return pattern.error().message;
   member = *std::move(pattern);

@@ -64,14 +64,45 @@ struct ShareKind {
   [[nodiscard]] std::string Show(double member) const;
 };
 
-// "10/s", "600/min" or "5000/h", or a bare number per second; kept per second.
+// What an operator writes where no limit is wanted, not even that of a less specific rule; kept as 0.
+inline constexpr std::string_view kNoLimit = "none";
+
+// "10/s", "600/min", "5000/h" or "800/d", or a bare number per second; kept per second.
 struct RateKind {
   double least;
   double most;
+  bool none_allowed = false;
 
   [[nodiscard]] std::string About() const;
   Problem Read(const FileValue& value, double& member) const;
   [[nodiscard]] std::string Show(double member) const;
+};
+
+// A whole number, or "none".
+struct LimitKind {
+  std::int64_t least;
+  std::int64_t most;
+
+  [[nodiscard]] std::string About() const;
+  [[nodiscard]] Problem Parse(const FileValue& value, std::int64_t& parsed) const;
+  template <typename T>
+  Problem Read(const FileValue& value, T& member) const {
+    std::int64_t parsed = 0;
+    Problem problem = Parse(value, parsed);
+    if (problem.empty()) member = static_cast<T>(parsed);
+    return problem;
+  }
+  template <typename T>
+  [[nodiscard]] std::string Show(T member) const {
+    return member == 0 ? Quote(kNoLimit) : std::to_string(member);
+  }
+};
+
+// The name of a time zone in the IANA data base.
+struct TimeZoneKind {
+  [[nodiscard]] std::string About() const { return "name of a time zone such as \"Europe/Paris\" or \"UTC\""; }
+  Problem Read(const FileValue& value, std::string& member) const;
+  [[nodiscard]] std::string Show(const std::string& member) const { return member.empty() ? "" : Quote(member); }
 };
 
 // A text with a unit, as config/duration.h reads it.
@@ -175,7 +206,7 @@ struct HostListKind {
 };
 
 struct PatternKind {
-  bool mx_allowed;  // "mx:..." makes sense once the MX is known
+  bool mx_allowed;  // "mx:..." and "provider:..." make sense once the MX is known
 
   [[nodiscard]] std::string About() const;
   Problem Read(const FileValue& value, DomainPattern& member) const;

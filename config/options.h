@@ -15,6 +15,7 @@
 #include "config/domain_pattern.h"
 #include "config/ip_address.h"
 #include "config/mail_class.h"
+#include "config/time.h"
 
 namespace postrider {
 
@@ -50,16 +51,47 @@ enum class TlsDemand : std::uint8_t {
   kNone,           // never STARTTLS
 };
 
+// Who wrote a rule. Of two rules that are equally specific about a field, the higher one here wins.
+enum class RuleLayer : std::uint8_t {
+  kBuiltIn,   // the defaults of the program
+  kShipped,   // config/providers.toml, built into the program
+  kFile,      // the operator's configuration
+  kOverride,  // `postrider throttle set`
+};
+
+struct RuleOrigin {
+  RuleLayer layer = RuleLayer::kBuiltIn;
+  std::string file;
+  int line = 0;
+  // Of overrides alone.
+  std::string set_by;
+  std::optional<Wall> set_at{};
+  std::optional<Wall> until{};  // unset: until it is taken back
+};
+
 // [[rule]]: limits and TLS policy of the mail a pattern matches. Unset fields come from the less specific rule; the
-// most specific wins field by field; the rule "*" always exists and holds the defaults.
+// most specific wins field by field; the rule "*" always exists and holds the defaults. A limit of 0 is the word
+// "none": no limit, also where a less specific rule has one. An allowance is one source's at one provider, or at one
+// site whose provider is unknown. What each field means stands in the schema's help.
 struct RuleOptions {
   DomainPattern match;
-  std::optional<int> connections;              // open connections of one path at once
-  std::optional<int> messages_per_connection;  // then QUIT and reconnect
-  std::optional<double> messages_per_second;   // attempted recipients of one path; unset means no limit
-  std::optional<seconds> idle;                 // how long an idle connection is kept
+  std::optional<int> connections;
+  std::optional<int> start_connections;
+  std::optional<int> site_connections;
+  std::optional<double> connect_rate;  // this and the other rates: per second
+  std::optional<int> messages_per_connection;
+  std::optional<double> message_rate;
+  std::optional<int> burst;
+  std::optional<std::uint64_t> daily_quota;
+  std::optional<std::string> time_zone;
+  std::optional<int> total_connections;
+  std::optional<double> total_message_rate;
+  std::optional<double> campaign_message_rate;
+  std::optional<bool> adaptive;
+  std::optional<double> rate_floor;
+  std::optional<seconds> idle;
   std::optional<TlsDemand> tls;
-  int line = 0;  // in the file, for `--explain`
+  RuleOrigin origin;
 };
 
 // [[route]]: where the mail of a pattern goes. Without a matching route: MX lookup, port 25, STARTTLS.
@@ -174,13 +206,26 @@ struct Options {
   bool allow_short_timeouts = false;  // a test may wait less than 600 s for a final reply
   std::vector<SourceOptions> sources;
   std::vector<PoolOptions> pools;
-  // rules[0] is "*", complete. An unknown receiver bears 10 connections of 100 messages each.
+  // rules[0] is the built-in "*": all that must have a value has one. The file's own rules follow it, then overrides.
+  // An unknown receiver is met with 2 connections, 8 when it has shown that it likes our mail.
   std::vector<RuleOptions> rules{RuleOptions{.match = {},
-                                             .connections = 10,
-                                             .messages_per_connection = 100,
-                                             .messages_per_second = std::nullopt,
+                                             .connections = 8,
+                                             .start_connections = 2,
+                                             .site_connections = {},
+                                             .connect_rate = 20.0 / 60,
+                                             .messages_per_connection = 50,
+                                             .message_rate = {},
+                                             .burst = {},
+                                             .daily_quota = {},
+                                             .time_zone = "UTC",
+                                             .total_connections = {},
+                                             .total_message_rate = {},
+                                             .campaign_message_rate = {},
+                                             .adaptive = true,
+                                             .rate_floor = 1.0 / 60,
                                              .idle = seconds(5),
-                                             .tls = TlsDemand::kOpportunistic}};
+                                             .tls = TlsDemand::kOpportunistic,
+                                             .origin = {}}};
   std::vector<RouteOptions> routes;
   // The first or second retry comes after the 300 s that greylists ask for.
   RetryOptions retry_bulk{{minutes(7), minutes(15), minutes(30), hours(1), hours(2), hours(4)}, hours(48)};

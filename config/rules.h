@@ -7,6 +7,8 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "config/options.h"
 #include "config/rate_limit.h"
@@ -34,9 +36,14 @@ struct EffectiveRule {
   friend bool operator==(const EffectiveRule&, const EffectiveRule&) = default;
 };
 
-// Field by field the most specific rule that sets it; of two equally specific ones, the earlier in the file.
+// Field by field the most specific rule that sets it; of two equally specific ones that of the higher layer, then the
+// earlier one. A burst counts only if it is at least as specific as the message_rate that won: it was chosen for that
+// one or a less specific one. mx_hosts are in the order of preference; empty while they are not known.
 [[nodiscard]] EffectiveRule ResolveRule(const Options& options, std::string_view domain,
                                         std::span<const std::string> mx_hosts);
+
+// Fields of one rule that contradict each other: the key to point at, and what is wrong.
+[[nodiscard]] std::vector<std::pair<std::string_view, std::string>> ProblemsOf(const RuleOptions& rule);
 
 // The most specific route of the domain; null: MX lookup, port 25, STARTTLS. Lives as long as options.
 [[nodiscard]] const RouteOptions* FindRoute(const Options& options, std::string_view domain);

@@ -1,6 +1,7 @@
 #include "config/schema.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <type_traits>
 #include <utility>
@@ -112,40 +113,92 @@ TableSchema PoolTable() {
                     });
 }
 
+OptionSchema Formerly(OptionSchema option, std::string_view former_key) {
+  option.former_key = former_key;
+  return option;
+}
+
+// From one a day, the slowest that a limit is good for, to more than any host sends.
+constexpr RateKind kAnyRate{1.0 / 86'400, 1'000'000};
+constexpr RateKind kRateOrNone{1.0 / 86'400, 1'000'000, true};
+
+std::vector<OptionSchema> ConnectionRules() {
+  return {
+      Option(&RuleOptions::connections, "connections", IntegerKind{1, 10'000},
+             "Open connections of one allowance. Google and Microsoft bear five, Orange two; who has no name is shown "
+             "no more than eight."),
+      Option(&RuleOptions::start_connections, "start_connections", LimitKind{1, 10'000},
+             "So many at first, and one more after every 20 clean deliveries, up to connections: a receiver that "
+             "does not know us should not meet all of us at once. \"none\" starts with all of them."),
+      Option(&RuleOptions::site_connections, "site_connections", LimitKind{1, 10'000},
+             "Open connections to one site within the allowance. At Microsoft 365 every customer is a site of its "
+             "own, which bears few, while the provider bears many.",
+             Presence::kOptional, "3"),
+      Option(&RuleOptions::connect_rate, "connect_rate", kRateOrNone,
+             "New connections of one allowance; who knocks more often is blocked by many receivers for that alone."),
+      Option(&RuleOptions::messages_per_connection, "messages_per_connection", IntegerKind{1, 1'000'000},
+             "Messages sent down a connection before it is closed and another opened; many receivers count."),
+      Option(&RuleOptions::idle, "idle", DurationKind{seconds(0), hours(1)},
+             "How long a connection without work is kept. A few seconds spare a handshake when mail follows; longer "
+             "only takes the receiver's slots."),
+      Option(&RuleOptions::tls, "tls",
+             ChoiceKind<TlsDemand>{{{"opportunistic", TlsDemand::kOpportunistic},
+                                    {"required", TlsDemand::kRequired},
+                                    {"verified", TlsDemand::kVerified},
+                                    {"none", TlsDemand::kNone}}},
+             "Opportunistic takes TLS where it is offered, and plaintext only after a peer broke it twice; required "
+             "holds the mail instead; verified also asks for a certificate of the MX host's name; none never asks."),
+  };
+}
+
+std::vector<OptionSchema> RateRules() {
+  return {
+      Formerly(Option(&RuleOptions::message_rate, "message_rate", kRateOrNone,
+                      "Recipients attempted by one allowance, as \"10/s\", \"600/min\", \"5000/h\" or \"800/d\"; "
+                      "evenly, so that an hour's worth never goes in its first second.",
+                      Presence::kOptional, "\"10/s\""),
+               "messages_per_second"),
+      Option(&RuleOptions::burst, "burst", IntegerKind{1, 1'000'000},
+             "So many of them may go at once after a rest. Without it one second's worth, and at least one. It is "
+             "for the message_rate of the same rule or of a less specific one.",
+             Presence::kOptional, "10"),
+      Option(&RuleOptions::daily_quota, "daily_quota", LimitKind{1, 1'000'000'000},
+             "Recipients attempted by one allowance in a calendar day, at most an eighth of them in an hour.",
+             Presence::kOptional, "50000"),
+      Option(&RuleOptions::time_zone, "time_zone", TimeZoneKind(), "Whose midnight begins that day."),
+      Option(&RuleOptions::total_connections, "total_connections", LimitKind{1, 1'000'000},
+             "Open connections of all sources together to the provider, or to the site where it has none.",
+             Presence::kOptional, "40"),
+      Option(&RuleOptions::total_message_rate, "total_message_rate", kRateOrNone,
+             "Recipients attempted by all sources together at the provider, or at the site where it has none.",
+             Presence::kOptional, "\"50/s\""),
+      Option(&RuleOptions::campaign_message_rate, "campaign_message_rate", kRateOrNone,
+             "Recipients of one campaign attempted at the provider, or at the site where it has none.",
+             Presence::kOptional, "\"20/s\""),
+      Option(&RuleOptions::adaptive, "adaptive", BooleanKind(),
+             "Lowers the rate by itself when replies ask for it, and raises it again while deliveries succeed."),
+      Option(&RuleOptions::rate_floor, "rate_floor", kAnyRate,
+             "Not lower than this: a receiver that is asked nothing cannot say that it is better again."),
+  };
+}
+
 TableSchema RuleTable() {
+  std::vector<OptionSchema> fields{
+      Option(&RuleOptions::match, "match", PatternKind{.mx_allowed = true},
+             "A domain, all domains below one, all domains whose MX host is below a name or has it, all whose mail "
+             "a provider takes, or everything.",
+             Presence::kRequired)};
+  std::ranges::move(ConnectionRules(), std::back_inserter(fields));
+  std::ranges::move(RateRules(), std::back_inserter(fields));
   return ArrayTable(
       &Options::rules, "rule", true,
       "Limits and TLS for the mail that a pattern matches. What a rule leaves out comes from the next less specific "
-      "one; "
-      "a domain is more specific than a domain suffix, that than an MX host, that than an MX suffix, and \"*\" matches "
-      "everything. A path is one source at one provider.",
-      {
-          Option(&RuleOptions::match, "match", PatternKind{.mx_allowed = true},
-                 "A domain, all domains below one, all domains whose MX host is below a name or has it, or everything.",
-                 Presence::kRequired),
-          Option(&RuleOptions::connections, "connections", IntegerKind{1, 10'000},
-                 "Open connections of one path at once. Ten suit an unknown receiver; Google and Microsoft bear five, "
-                 "Orange two."),
-          Option(&RuleOptions::messages_per_connection, "messages_per_connection", IntegerKind{1, 1'000'000},
-                 "Messages sent down a connection before it is closed and another opened; many receivers count."),
-          Option(
-              &RuleOptions::messages_per_second, "messages_per_second", RateKind{1.0 / 3600, 1'000'000},
-              "Recipients attempted by one path, as \"10/s\", \"600/min\" or \"5000/h\"; never more than one second's "
-              "worth at once. Without it there is no limit.",
-              Presence::kOptional, "\"10/s\""),
-          Option(
-              &RuleOptions::idle, "idle", DurationKind{seconds(0), hours(1)},
-              "How long a connection without work is kept. A few seconds spare a handshake when mail follows; longer "
-              "only takes the receiver's slots."),
-          Option(
-              &RuleOptions::tls, "tls",
-              ChoiceKind<TlsDemand>{{{"opportunistic", TlsDemand::kOpportunistic},
-                                     {"required", TlsDemand::kRequired},
-                                     {"verified", TlsDemand::kVerified},
-                                     {"none", TlsDemand::kNone}}},
-              "Opportunistic takes TLS where it is offered, and plaintext only after a peer broke it twice; required "
-              "holds the mail instead; verified also asks for a certificate of the MX host's name; none never asks."),
-      });
+      "one; a domain is more specific than a domain suffix, that than an MX host, that than an MX suffix, that than a "
+      "provider, and \"*\" matches everything. Of equally specific ones `postrider throttle set` comes before this "
+      "file, this file before the providers that the program knows (`postrider config --providers`), and the earlier "
+      "line before the later. An allowance is one source's at one provider, or at one site whose provider is unknown. "
+      "\"none\" is no limit, also where a less specific rule has one.",
+      std::move(fields));
 }
 
 TableSchema RouteTable() {

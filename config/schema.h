@@ -22,7 +22,8 @@ struct OptionSchema {
   std::string about;  // kind and range
   std::string_view help;
   Presence presence = Presence::kOptional;
-  std::string_view sample;  // TOML text for the example where there is no default
+  std::string_view sample;        // TOML text for the example where there is no default
+  std::string_view former_key{};  // what it was called in earlier versions, for a message
   // target is the struct of the option's table; TableSchema::Of gives it.
   std::function<Problem(void* target, const FileValue& value)> read;
   std::function<std::string(const void* target)> show;  // TOML text; empty if unset

@@ -38,6 +38,8 @@ ehlo_name = "demonstration.postrider.example"
 [[rule]]
 match = "*"
 connections = 8
+start_connections = "none"
+connect_rate = "none"
 messages_per_connection = 1000
 tls = "required"
 {routes}

@@ -11,6 +11,7 @@
 #include <sstream>
 #include <string>
 
+#include "config/rules.h"
 #include "config/schema.h"
 
 namespace postrider {
@@ -78,34 +79,90 @@ TEST(Load, ThePoolDefaultHoldsEverySourceUnlessGiven) {
   EXPECT_THAT(given->pools[0].sources, ElementsAre("b"));
 }
 
-TEST(Load, TheRuleForEverythingIsFirstAndComplete) {
+TEST(Load, TheBuiltInRuleForEverythingIsFirstAndComplete) {
   const OptionsPtr untouched = Load(kSource);
   ASSERT_THAT(untouched->rules, SizeIs(1));
-  EXPECT_EQ(untouched->rules[0].connections, 10);
-  EXPECT_EQ(untouched->rules[0].messages_per_connection, 100);
-  EXPECT_EQ(untouched->rules[0].messages_per_second, std::nullopt);
-  EXPECT_EQ(untouched->rules[0].idle, seconds(5));
-  EXPECT_EQ(untouched->rules[0].tls, TlsDemand::kOpportunistic);
+  const RuleOptions& everything = untouched->rules[0];
+  EXPECT_EQ(everything.match.text(), "*");
+  EXPECT_EQ(everything.connections, 8);
+  EXPECT_EQ(everything.start_connections, 2);
+  EXPECT_EQ(everything.site_connections, std::nullopt);
+  EXPECT_EQ(everything.connect_rate, 20.0 / 60);
+  EXPECT_EQ(everything.messages_per_connection, 50);
+  EXPECT_EQ(everything.message_rate, std::nullopt);
+  EXPECT_EQ(everything.daily_quota, std::nullopt);
+  EXPECT_EQ(everything.time_zone, "UTC");
+  EXPECT_EQ(everything.adaptive, true);
+  EXPECT_EQ(everything.rate_floor, 1.0 / 60);
+  EXPECT_EQ(everything.idle, seconds(5));
+  EXPECT_EQ(everything.tls, TlsDemand::kOpportunistic);
+  EXPECT_EQ(everything.origin.layer, RuleLayer::kBuiltIn);
+}
 
-  const OptionsPtr changed = Load(WithSource(R"([[rule]]
+TEST(Load, RulesOfTheFileFollowInItsOrderAndKnowWhereTheyStand) {
+  const OptionsPtr options = Load(WithSource(R"([[rule]]
 match = "mx:.google.com"
 connections = 5
 tls = "required"
 [[rule]]
 match = "*"
 connections = 7
-messages_per_second = "90/min"
+message_rate = "90/min"
 )"));
-  ASSERT_THAT(changed->rules, SizeIs(2));
-  EXPECT_EQ(changed->rules[0].match.text(), "*");
-  EXPECT_EQ(changed->rules[0].connections, 7);
-  EXPECT_EQ(changed->rules[0].messages_per_second, 1.5);
-  EXPECT_EQ(changed->rules[0].messages_per_connection, 100);
-  EXPECT_EQ(changed->rules[0].line, 5);
-  EXPECT_EQ(changed->rules[1].match.text(), "mx:.google.com");
-  EXPECT_EQ(changed->rules[1].line, 1);
-  EXPECT_EQ(changed->rules[1].tls, TlsDemand::kRequired);
-  EXPECT_EQ(changed->rules[1].idle, std::nullopt);
+  ASSERT_THAT(options->rules, SizeIs(3));
+  EXPECT_EQ(options->rules[0].connections, 8);
+  EXPECT_EQ(options->rules[1].match.text(), "mx:.google.com");
+  EXPECT_EQ(options->rules[1].tls, TlsDemand::kRequired);
+  EXPECT_EQ(options->rules[1].idle, std::nullopt);
+  EXPECT_EQ(options->rules[1].origin.layer, RuleLayer::kFile);
+  EXPECT_EQ(options->rules[1].origin.file, "test.toml");
+  EXPECT_EQ(options->rules[1].origin.line, 1);
+  EXPECT_EQ(options->rules[2].match.text(), "*");
+  EXPECT_EQ(options->rules[2].connections, 7);
+  EXPECT_EQ(options->rules[2].message_rate, 1.5);
+  EXPECT_EQ(options->rules[2].messages_per_connection, std::nullopt);
+  EXPECT_EQ(options->rules[2].origin.line, 5);
+}
+
+TEST(Load, ReadsEveryFieldOfARule) {
+  const OptionsPtr options = Load(WithSource(R"([[rule]]
+match = "provider:microsoft365"
+connections = 50
+start_connections = "none"
+site_connections = 3
+connect_rate = "10/s"
+messages_per_connection = 40
+message_rate = "1200/h"
+burst = 6
+daily_quota = 50_000
+time_zone = "Europe/Paris"
+total_connections = 80
+total_message_rate = 12
+campaign_message_rate = "none"
+adaptive = false
+rate_floor = "24/d"
+idle = "20s"
+tls = "verified"
+)"));
+  ASSERT_THAT(options->rules, SizeIs(2));
+  const RuleOptions& rule = options->rules[1];
+  EXPECT_EQ(rule.match.provider(), "microsoft365");
+  EXPECT_EQ(rule.connections, 50);
+  EXPECT_EQ(rule.start_connections, 0);
+  EXPECT_EQ(rule.site_connections, 3);
+  EXPECT_EQ(rule.connect_rate, 10);
+  EXPECT_EQ(rule.messages_per_connection, 40);
+  EXPECT_DOUBLE_EQ(rule.message_rate.value(), 1.0 / 3);
+  EXPECT_EQ(rule.burst, 6);
+  EXPECT_EQ(rule.daily_quota, 50'000);
+  EXPECT_EQ(rule.time_zone, "Europe/Paris");
+  EXPECT_EQ(rule.total_connections, 80);
+  EXPECT_EQ(rule.total_message_rate, 12);
+  EXPECT_EQ(rule.campaign_message_rate, 0);
+  EXPECT_EQ(rule.adaptive, false);
+  EXPECT_DOUBLE_EQ(rule.rate_floor.value(), 1.0 / 3600);
+  EXPECT_EQ(rule.idle, seconds(20));
+  EXPECT_EQ(rule.tls, TlsDemand::kVerified);
 }
 
 TEST(Load, ReadsEveryKindOfValue) {
@@ -294,11 +351,34 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[admin]\nlisten = \"8025\"\n", "2:10", "expected an address with a port"},
         Refused{"[admin]\nlisten = \"192.0.2.1:8025\"\n", "2:10", "allow_remote"},
         // Rules.
-        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = 0\n", "3:23", "rate from"},
-        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = \"10/d\"\n", "3:23", "rate from"},
-        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = \"nan/s\"\n", "3:23", "rate from"},
-        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = \"-5/s\"\n", "3:23", "rate from"},
-        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = \"0.5/h\"\n", "3:23", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessages_per_second = 10\n", "3:1", "it is called message_rate now"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = 0\n", "3:16",
+                "rate from \"1/d\" to \"1000000/s\", or \"none\""},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"10/w\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"10 / s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"None\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"nan/s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"inf/s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"1e3/s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"-5/s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"0.5/d\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"1000001/s\"\n", "3:16", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nrate_floor = \"none\"\n", "3:14", "rate from"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nconnections = \"none\"\n", "3:15", "from 1 to 10000"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nsite_connections = 0\n", "3:20", "from 1 to 10000, or \"none\""},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nsite_connections = \"3\"\n", "3:20", "from 1 to 10000, or \"none\""},
+        Refused{"[[rule]]\nmatch = \"a.org\"\ndaily_quota = -1\n", "3:15", "from 1 to"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nburst = \"none\"\n", "3:9", "from 1 to"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = \"\"\n", "3:13", "name of a time zone"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = \"../../etc/passwd\"\n", "3:13", "name of a time zone"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = 1\n", "3:13", "name of a time zone"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nconnections = 3\nsite_connections = 4\n", "4:20",
+                "more than connections = 3"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nconnections = 3\nstart_connections = 4\n", "4:21",
+                "more than connections = 3"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\nmessage_rate = \"none\"\nburst = 4\n", "4:9", "take one of them out"},
+        Refused{"[[rule]]\nmatch = \"provider:Google\"\n", "2:9", "name of a provider such as provider:google"},
+        Refused{"[[rule]]\nmatch = \"provider:\"\n", "2:9", "name of a provider"},
         Refused{"[[rule]]\nmatch = \"a.org\"\nconnections = 0\n", "3:15", "from 1 to 10000"},
         Refused{"[[rule]]\nmatch = \"a.*.org\"\n", "2:9", "expected a pattern"},
         Refused{"[[rule]]\nmatch = 3\n", "2:9", "expected"},
@@ -306,6 +386,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[[rule]]\nmatch = \"a.org\"\n[[rule]]\nmatch = \"a.org\"\n", "4:9",
                 "has the [[rule]] of line 1 already"},
         Refused{"[[rule]]\nmatch = \"*\"\n[[rule]]\nmatch = \"*\"\n", "4:9", "has the [[rule]] of line 1 already"},
+        Refused{"[[rule]]\nmatch = \".a.org\"\n[[rule]]\nmatch = \"*.A.org\"\n", "4:9",
+                "has the [[rule]] of line 1 already"},
         // Sources and pools.
         Refused{"[[source]]\nipv4 = \"192.0.2.1\"\nehlo_name = \"a.org\"\n", "1:", "[[source]] needs name"},
         Refused{"[[source]]\nname = \"a\"\nipv4 = \"192.0.2.1\"\n", "1:", "[[source]] needs ehlo_name"},
@@ -322,6 +404,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "is taken"},
         // Routes.
         Refused{"[[route]]\nmatch = \"mx:.google.com\"\n", "2:9", "expected \"example.org\""},
+        Refused{"[[route]]\nmatch = \"provider:google\"\n", "2:9", "expected \"example.org\""},
         Refused{"[[route]]\nmatch = \"a.org\"\nport = 0\n", "3:8", "from 1 to 65535"},
         Refused{"[[route]]\nmatch = \"a.org\"\nhosts = [\"b.org:0\"]\n", "3:9", "a port from 1 to 65535"},
         Refused{"[[route]]\nmatch = \"a.org\"\nhosts = [\"b.org:65536\"]\n", "3:9", "a port from 1 to 65535"},
@@ -407,9 +490,10 @@ TEST(Example, LoadsAsItIsAndHoldsTheDefaults) {
               ElementsAre(minutes(7), minutes(15), minutes(30), hours(1), hours(2), hours(4)));
   EXPECT_THAT(example->sources, SizeIs(1));
   EXPECT_THAT(example->routes, IsEmpty());
-  ASSERT_THAT(example->rules, SizeIs(1));
-  EXPECT_EQ(example->rules[0].connections, defaults.rules[0].connections);
-  EXPECT_EQ(example->rules[0].idle, defaults.rules[0].idle);
+  // The example's "*" says what the built-in one says.
+  ASSERT_THAT(example->rules, SizeIs(2));
+  EXPECT_EQ(example->rules[1].match.text(), "*");
+  EXPECT_EQ(ResolveRule(*example, "example.org", {}), ResolveRule(defaults, "example.org", {}));
 }
 
 TEST(Example, LoadsWithEveryLineTakenIn) {
@@ -418,7 +502,8 @@ TEST(Example, LoadsWithEveryLineTakenIn) {
   EXPECT_EQ(options->sources[0].ipv6.has_value(), true);
   ASSERT_THAT(options->routes, SizeIs(1));
   EXPECT_EQ(options->routes[0].auth_user, "mailer");
-  EXPECT_EQ(options->rules[0].messages_per_second, 10.0);
+  EXPECT_EQ(options->rules[1].message_rate, 10.0);
+  EXPECT_EQ(options->rules[1].daily_quota, 50'000);
   EXPECT_EQ(options->pools[0].name, "newsletter");
 }
 

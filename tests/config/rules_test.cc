@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ const std::vector<std::string> kGoogleMx = {"aspmx.l.google.com", "alt1.aspmx.l.
 
 RuleOptions Rule(std::string_view match) {
   RuleOptions rule;
+  rule.origin.layer = RuleLayer::kFile;
   rule.match = DomainPattern::Parse(match).value();
   return rule;
 }
@@ -22,35 +24,62 @@ Options WithRules(std::vector<RuleOptions> rules) {
   return options;
 }
 
+// What holds where no rule says anything.
+EffectiveRule Defaults() {
+  EffectiveRule rule;
+  rule.connections = 8;
+  rule.start_connections = 2;
+  rule.connect_rate = RateLimit{20.0 / 60};
+  rule.messages_per_connection = 50;
+  rule.idle = seconds(5);
+  return rule;
+}
+
 TEST(Rules, TheDefaultsHoldWhereNothingElseMatches) {
-  const EffectiveRule rule = ResolveRule(Options(), "example.org", kGoogleMx);
-  EXPECT_EQ(
-      rule,
-      (EffectiveRule{
-          .connections = 10, .messages_per_connection = 100, .idle = seconds(5), .tls = TlsDemand::kOpportunistic}));
+  EXPECT_EQ(ResolveRule(Options(), "example.org", {}), Defaults());
+  EXPECT_EQ(ResolveRule(Options(), "example.org", {{"mx.example.org"}}), Defaults());
 }
 
 TEST(Rules, TheMostSpecificWinsFieldByField) {
+  RuleOptions everything = Rule("*");
+  everything.idle = seconds(7);
+  everything.adaptive = false;
+  RuleOptions provider = Rule("provider:google");
+  provider.connections = 6;
+  provider.site_connections = 4;
+  provider.total_connections = 30;
   RuleOptions suffix = Rule("mx:.google.com");
   suffix.connections = 5;
-  suffix.messages_per_connection = 50;
+  suffix.messages_per_connection = 60;
   suffix.tls = TlsDemand::kRequired;
   RuleOptions host = Rule("mx:aspmx.l.google.com");
-  host.messages_per_connection = 60;
-  RuleOptions domain = Rule("example.org");
+  host.messages_per_connection = 70;
+  host.daily_quota = 1000;
+  RuleOptions below = Rule("*.example.org");
+  below.time_zone = "Europe/Paris";
+  below.message_rate = 9;
+  RuleOptions domain = Rule("a.example.org");
   domain.idle = seconds(20);
-  domain.messages_per_second = 2.5;
-  const EffectiveRule expected{.connections = 5,
-                               .messages_per_connection = 60,
-                               .message_rate = RateLimit{2.5},
-                               .idle = seconds(20),
-                               .tls = TlsDemand::kRequired};
+  domain.message_rate = 2.5;
+  EffectiveRule expected = Defaults();
+  expected.connections = 5;
+  expected.site_connections = 4;
+  expected.total_connections = 30;
+  expected.messages_per_connection = 70;
+  expected.daily_quota = 1000;
+  expected.time_zone = "Europe/Paris";
+  expected.message_rate = RateLimit{2.5};
+  expected.adaptive = false;
+  expected.idle = seconds(20);
+  expected.tls = TlsDemand::kRequired;
   // The order in the file does not matter.
-  EXPECT_EQ(ResolveRule(WithRules({suffix, host, domain}), "example.org", kGoogleMx), expected);
-  EXPECT_EQ(ResolveRule(WithRules({domain, host, suffix}), "example.org", kGoogleMx), expected);
+  std::vector<RuleOptions> rules{domain, below, host, suffix, provider, everything};
+  EXPECT_EQ(ResolveRule(WithRules(rules), "a.example.org", kGoogleMx), expected);
+  std::ranges::reverse(rules);
+  EXPECT_EQ(ResolveRule(WithRules(rules), "a.example.org", kGoogleMx), expected);
   // A rule that does not match gives nothing.
-  EXPECT_EQ(ResolveRule(WithRules({suffix, host, domain}), "example.net", {}),
-            ResolveRule(Options(), "example.net", {}));
+  rules.erase(rules.begin());
+  EXPECT_EQ(ResolveRule(WithRules(rules), "example.net", {}), Defaults());
 }
 
 TEST(Rules, OfTwoEquallySpecificTheEarlierWins) {
@@ -61,6 +90,74 @@ TEST(Rules, OfTwoEquallySpecificTheEarlierWins) {
   const std::vector<std::string> both = {"a.google.com", "a.oogle9.com"};
   EXPECT_EQ(ResolveRule(WithRules({first, second}), "x.org", both).connections, 3);
   EXPECT_EQ(ResolveRule(WithRules({second, first}), "x.org", both).connections, 4);
+  // Of exact hosts the length of the name says nothing.
+  first.match = DomainPattern::Parse("mx:a.google.com").value();
+  second.match = DomainPattern::Parse("mx:a.oogle9.com").value();
+  RuleOptions longer = Rule("mx:longer.google.com");
+  longer.connections = 5;
+  const std::vector<std::string> three = {"a.google.com", "a.oogle9.com", "longer.google.com"};
+  EXPECT_EQ(ResolveRule(WithRules({first, longer, second}), "x.org", three).connections, 3);
+}
+
+TEST(Rules, OfTwoEquallySpecificTheHigherLayerWinsWhateverTheOrder) {
+  RuleOptions file = Rule("provider:google");
+  file.connections = 3;
+  file.idle = seconds(3);
+  RuleOptions override = Rule("provider:google");
+  override.origin.layer = RuleLayer::kOverride;
+  override.connections = 4;
+  for (const auto& rules : {std::vector{file, override}, std::vector{override, file}}) {
+    const EffectiveRule rule = ResolveRule(WithRules(rules), "x.org", kGoogleMx);
+    EXPECT_EQ(rule.connections, 4);
+    EXPECT_EQ(rule.idle, seconds(3));
+  }
+  // But a more specific rule of a lower layer is still more specific.
+  RuleOptions domain = Rule("x.org");
+  domain.connections = 9;
+  EXPECT_EQ(ResolveRule(WithRules({file, override, domain}), "x.org", kGoogleMx).connections, 9);
+}
+
+TEST(Rules, NoneOverridesALessSpecificLimit) {
+  RuleOptions everything = Rule("*");
+  everything.message_rate = 5;
+  everything.daily_quota = 100;
+  everything.site_connections = 2;
+  RuleOptions domain = Rule("example.org");
+  domain.message_rate = 0;
+  domain.connect_rate = 0;
+  domain.daily_quota = 0;
+  domain.site_connections = 0;
+  domain.start_connections = 0;
+  const EffectiveRule rule = ResolveRule(WithRules({everything, domain}), "example.org", {});
+  EXPECT_EQ(rule.message_rate, std::nullopt);
+  EXPECT_EQ(rule.connect_rate, std::nullopt);
+  EXPECT_EQ(rule.daily_quota, std::nullopt);
+  EXPECT_EQ(rule.site_connections, std::nullopt);
+  EXPECT_EQ(rule.start_connections, 0);
+  EXPECT_EQ(ResolveRule(WithRules({everything, domain}), "example.net", {}).message_rate, RateLimit{5});
+}
+
+TEST(Rules, ABurstIsNotInheritedByARateThatIsMoreSpecific) {
+  RuleOptions everything = Rule("*");
+  everything.message_rate = 100;
+  everything.burst = 500;
+  RuleOptions provider = Rule("provider:google");
+  provider.message_rate = 1;
+  RuleOptions domain = Rule("example.org");
+  domain.burst = 7;
+  const Options options = WithRules({everything, provider, domain});
+  EXPECT_EQ(ResolveRule(options, "x.org", {}).message_rate, (RateLimit{100, 500}));
+  EXPECT_EQ(ResolveRule(options, "x.org", kGoogleMx).message_rate, RateLimit{1});
+  EXPECT_EQ(ResolveRule(options, "example.org", kGoogleMx).message_rate, (RateLimit{1, 7}));
+  EXPECT_EQ(ResolveRule(options, "example.org", {}).message_rate, (RateLimit{100, 7}));
+}
+
+TEST(Rules, TheProviderIsThatOfThePreferredHost) {
+  RuleOptions provider = Rule("provider:google");
+  provider.connections = 3;
+  const Options options = WithRules({provider});
+  EXPECT_EQ(ResolveRule(options, "x.org", {{"aspmx.l.google.com", "mx.x.org"}}).connections, 3);
+  EXPECT_EQ(ResolveRule(options, "x.org", {{"mx.x.org", "aspmx.l.google.com"}}).connections, 8);
 }
 
 TEST(Routes, TheMostSpecificIsFoundAndNoneIsNull) {

@@ -17,6 +17,8 @@ servers = ["{dns}"]
 [[rule]]
 match = "*"
 connections = 2
+start_connections = "none"
+connect_rate = "none"
 messages_per_connection = 5
 tls = "required"
 

@@ -19,6 +19,11 @@ del ReceiverCase
 class OpenSmtpdBreaksTls(sending.InteropCase):
     CONFIG = """\
 [[rule]]
+match = "*"
+start_connections = "none"
+connect_rate = "none"
+
+[[rule]]
 match = "required.test"
 tls = "required"
 

@@ -17,6 +17,8 @@ ca_file = "{certificate}"
 [[rule]]
 match = "*"
 connections = 3
+start_connections = "none"
+connect_rate = "none"
 messages_per_connection = 20
 tls = "verified"
 

@@ -24,6 +24,8 @@ RULE = """\
 [[rule]]
 match = "*"
 connections = 2
+start_connections = "none"
+connect_rate = "none"
 tls = "required"
 
 """

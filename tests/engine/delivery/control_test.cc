@@ -19,7 +19,7 @@ using std::chrono::seconds;
 WorldSettings SlowSettings(double per_second = 20) {
   WorldSettings settings;
   settings.options = TestOptions();
-  settings.options.rules[0].messages_per_second = per_second;
+  settings.options.rules[0].message_rate = per_second;
   return settings;
 }
 

@@ -93,7 +93,7 @@ TEST(Connections, OfTheWholeCoreAreSharedAmongMoreSitesThanThereAre) {
 }
 
 TEST(Rate, OfAPathHoldsInEverySpan) {
-  World world(SettingsWith([](Options& options) { options.rules[0].messages_per_second = 20; }));
+  World world(SettingsWith([](Options& options) { options.rules[0].message_rate = 20; }));
   Receiver& receiver = world.AddReceiver("mx.slow.test", {"slow.test"});
   world.Submit({.recipients = Recipients(1000, {"slow.test"})});
   ASSERT_TRUE(world.RunToEnd(minutes(2)));
@@ -108,7 +108,7 @@ TEST(Rate, OfAPathHoldsInEverySpan) {
 }
 
 TEST(Rate, BelowOneASecondIsKeptWithOneConnection) {
-  World world(SettingsWith([](Options& options) { options.rules[0].messages_per_second = 0.1; }));
+  World world(SettingsWith([](Options& options) { options.rules[0].message_rate = 0.1; }));
   Receiver& receiver = world.AddReceiver("mx.slow.test", {"slow.test"});
   world.Submit({.recipients = Recipients(10, {"slow.test"})});
   world.RunFor(seconds(65));
@@ -160,7 +160,7 @@ TEST(Unsynced, AlsoBoundsWhatEndsWithoutAnAttempt) {
 TEST(Window, IsBoundedForTheWholeCore) {
   World world(SettingsWith([](Options& options) {
     options.engine.window_jobs = 1024;
-    options.rules[0].messages_per_second = 50;
+    options.rules[0].message_rate = 50;
   }));
   std::vector<std::string> domains;
   for (int i = 0; i < 30; ++i) {
@@ -193,7 +193,7 @@ TEST(ActiveDomains, AreBoundedAndAllGetTheirTurn) {
 }
 
 TEST(Classes, TransactionalGoesBeforeBulk) {
-  World world(SettingsWith([](Options& options) { options.rules[0].messages_per_second = 10; }));
+  World world(SettingsWith([](Options& options) { options.rules[0].message_rate = 10; }));
   Receiver& receiver = world.AddReceiver("mx.both.test", {"bulk.test", "direct.test"});
   world.Submit({.recipients = Recipients(300, {"bulk.test"})});
   world.RunFor(seconds(10));
@@ -208,7 +208,7 @@ TEST(Classes, TransactionalGoesBeforeBulk) {
 }
 
 TEST(Classes, TransactionalMailToABusyDomainDoesNotWaitForItsWindow) {
-  World world(SettingsWith([](Options& options) { options.rules[0].messages_per_second = 5; }));
+  World world(SettingsWith([](Options& options) { options.rules[0].message_rate = 5; }));
   Receiver& receiver = world.AddReceiver("mx.busy.test", {"busy.test"});
   world.Submit({.recipients = Recipients(3000, {"busy.test"})});
   world.RunFor(seconds(20));

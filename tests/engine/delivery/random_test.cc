@@ -97,7 +97,7 @@ class RandomWorld {
     if (Below(2) == 0) options.engine.active_domains = 2 + static_cast<int>(Below(10));
     if (Below(2) == 0) options.engine.window_jobs = 100 + Below(2000);
     if (Below(2) == 0) options.rules[0].messages_per_connection = 1 + static_cast<int>(Below(20));
-    if (Below(3) == 0) options.rules[0].messages_per_second = 1 + static_cast<double>(Below(50));
+    if (Below(3) == 0) options.rules[0].message_rate = 1 + static_cast<double>(Below(50));
     options.rules[0].connections = 1 + static_cast<int>(Below(10));
     unsynced_max_ = options.queue.unsynced_outcomes_max = 10 + Below(500);
     return settings;

@@ -192,7 +192,7 @@ TEST(Mx, OfABusyDomainIsFollowedWhenItChanges) {
     WorldSettings settings;
     settings.cores = cores;
     settings.options = TestOptions();
-    settings.options.rules[0].messages_per_second = 5;
+    settings.options.rules[0].message_rate = 5;
     World world(settings);
     Receiver& before = world.AddReceiver("mx.before.test", {"moves.test"});
     Receiver& after = world.AddReceiver("mx.after.test", {"other.test"});

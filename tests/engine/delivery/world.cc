@@ -318,6 +318,12 @@ Options TestOptions() {
   source.ipv4 = IpAddress{IpAddress::Family::kIpv4, {11, 0, 0, 1}};
   source.ehlo_name = "first.sender.test";
   options.sources.push_back(source);
+  // Most tests are about something else than how carefully a stranger is met.
+  RuleOptions& everything = options.rules.front();
+  everything.connections = 10;
+  everything.start_connections = 0;
+  everything.connect_rate = 0;
+  everything.messages_per_connection = 100;
   return options;
 }
 
