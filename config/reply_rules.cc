@@ -307,10 +307,9 @@ class Reader {
   }
 
   static Problem TakeStage(std::string_view name, std::vector<Stage>& stages) {
-    static const std::vector<std::string_view> names = Names(Stage::kBanner, Stage::kQuit);
+    static const std::vector<std::string_view> names = Names(Stage::kDns, Stage::kQuit);
     const std::optional<Stage> stage = ParseStage(name);
-    // Before the banner nobody says anything.
-    if (!stage || *stage < Stage::kBanner) {
+    if (!stage || *stage == Stage::kNone) {
       return fmt::format("expected one of {}, found {}{}", OneOf(names), Quote(name), Suggestion(name, names));
     }
     stages.push_back(*stage);

@@ -1,6 +1,7 @@
 #include "throttle/classify.h"
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 
 namespace postrider {
@@ -39,7 +40,7 @@ Verdict NoReply(Stage stage) {
 }
 
 // Before a recipient was named, a refusal is about the host's state (4xx) or about us (5xx).
-Verdict BeforeRecipient(const Reply& reply, Stage stage) {
+Verdict BeforeRecipient(const Reply& reply, const std::optional<EnhancedCode>& enhanced, Stage stage) {
   const Scope scope = reply.Permanent() ? Scope::kPath : Scope::kHost;
   switch (stage) {
     case Stage::kStartTls:
@@ -49,7 +50,7 @@ Verdict BeforeRecipient(const Reply& reply, Stage stage) {
       return Defer(Category::kAuthFailure, Scope::kPath);
     case Stage::kMail:
       // 5.1.7 and 5.1.8 are about the envelope sender (RFC 3463 section 3.2).
-      if (reply.enhanced && reply.enhanced->subject == 1) return Defer(Category::kInvalidSender, Scope::kPath);
+      if (enhanced && enhanced->subject == 1) return Defer(Category::kInvalidSender, Scope::kPath);
       return Defer(reply.Permanent() ? Category::kPolicyRelated : Category::kThrottled, Scope::kPath);
     default:
       return Defer(reply.Permanent() ? Category::kPolicyRelated : Category::kThrottled, scope);
@@ -93,22 +94,24 @@ Verdict AddressOrMailbox(EnhancedCode code, std::string_view text) {
   }
 }
 
-Verdict TransientAboutRecipient(const Reply& reply) {
-  if (!reply.enhanced) return Defer(Category::kThrottled, Scope::kRecipient);
-  const EnhancedCode code = *reply.enhanced;
+Verdict TransientAboutRecipient(const std::optional<EnhancedCode>& enhanced) {
+  if (!enhanced) return Defer(Category::kThrottled, Scope::kRecipient);
+  const EnhancedCode code = *enhanced;
   if (code.subject == 2 && code.detail == 2) return Defer(Category::kQuotaIssues, Scope::kRecipient);
   if (code.subject == 4) return Defer(Category::kRoutingErrors, Scope::kRecipient);
   return Defer(Category::kThrottled, Scope::kRecipient);
 }
 
-Verdict PermanentAboutRecipient(const Reply& reply) {
-  if (!reply.enhanced) {
+Verdict PermanentAboutRecipient(const Reply& reply, const std::optional<EnhancedCode>& enhanced) {
+  if (!enhanced) {
     // RFC 5321 section 4.2.3: 550 no mailbox, 551 not local, 553 no such name.
     const bool names_mailbox = reply.code == 550 || reply.code == 551 || reply.code == 553;
     if (names_mailbox && !SpeaksAboutUs(reply.text)) return Bounce(Category::kBadMailbox);
     return Defer(Category::kOther, Scope::kPath);
   }
-  const EnhancedCode code = *reply.enhanced;
+  // A code that hides behind words weighs less than they do: "your sender address is unknown (#5.1.1)".
+  if (!reply.enhanced && SpeaksAboutUs(reply.text)) return Defer(Category::kPolicyRelated, Scope::kPath);
+  const EnhancedCode code = *enhanced;
   // "550 4.2.1": the digits contradict each other, and to try again costs less than to lose the mail.
   if (code.klass == 4) return Defer(Category::kThrottled, Scope::kRecipient);
   if (code.klass == 5 && (code.subject == 1 || code.subject == 2)) return AddressOrMailbox(code, reply.text);
@@ -119,9 +122,11 @@ Verdict PermanentAboutRecipient(const Reply& reply) {
 
 Verdict Classify(const Reply& reply, Stage stage) {
   if (reply.code == 0) return NoReply(stage);
+  const std::optional<EnhancedCode> enhanced =
+      reply.enhanced || reply.code < 400 ? reply.enhanced : FindEnhancedCode(reply.code, reply.text);
   if (reply.code == 421) {
     // RFC 5321 section 3.8: the server closes the channel. 4.4.2 says only that we were too slow for it.
-    const bool timed_out = reply.enhanced && reply.enhanced->subject == 4;
+    const bool timed_out = enhanced && enhanced->subject == 4;
     return Defer(timed_out ? Category::kBadConnection : Category::kThrottled, Scope::kConnection);
   }
   const bool about_recipient = stage == Stage::kRcpt || stage == Stage::kData || stage == Stage::kContent;
@@ -130,8 +135,8 @@ Verdict Classify(const Reply& reply, Stage stage) {
     // A yes to what was not asked: the conversation is out of step.
     return Defer(Category::kProtocolErrors, Scope::kConnection);
   }
-  if (!about_recipient) return BeforeRecipient(reply, stage);
-  return reply.Permanent() ? PermanentAboutRecipient(reply) : TransientAboutRecipient(reply);
+  if (!about_recipient) return BeforeRecipient(reply, enhanced, stage);
+  return reply.Permanent() ? PermanentAboutRecipient(reply, enhanced) : TransientAboutRecipient(enhanced);
 }
 
 }  // namespace postrider
