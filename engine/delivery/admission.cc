@@ -5,6 +5,8 @@
 
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/destination.h"
+#include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
@@ -29,12 +31,30 @@ std::uint32_t Wanted(const Feed& feed) {
          (feed.ready_transactional + kTransactionalPerConnection - 1) / kTransactionalPerConnection;
 }
 
+bool IsAboutConnections(Limit limit) {
+  switch (limit) {
+    case Limit::kConnections:
+    case Limit::kSiteConnections:
+    case Limit::kTotalConnections:
+    case Limit::kSourceConnections:
+    case Limit::kPoolConnections:
+    case Limit::kSenderConnections:
+    case Limit::kCoreConnections:
+      return true;
+    default:
+      return false;
+  }
+}
+
 }  // namespace
 
 Admission::Admission(Parts& parts) : parts_(parts), unsynced_max_(UnsyncedMax(*parts.options, parts.settings.cores)) {}
 
 Admission::~Admission() {
-  while (Connection* connection = connections_.PopFront()) std::unique_ptr<Connection>(connection).reset();
+  while (Connection* connection = connections_.PopFront()) {
+    LeasesOf(*connection).Disconnected();
+    std::unique_ptr<Connection>(connection).reset();
+  }
   while (Connection* connection = finished_.PopFront()) std::unique_ptr<Connection>(connection).reset();
 }
 
@@ -45,45 +65,79 @@ std::size_t Admission::Unsettled() const { return in_flight_ + parts_.writer.uns
 WindowJob* Admission::Next(Connection& connection) {
   Path& path = connection.path();
   Site& site = path.site;
-  const Monotonic now = parts_.now();
-  if (stopped_ || all_paused_) {
-    path.Bind(Binding::kPaused, now, parts_.counts);
-    return nullptr;
-  }
+  const Now now = parts_.loop.now();
+  if (stopped_ || all_paused_) return Refuse(path, Limit::kPaused);
   if (!UnsyncedAllows()) {
-    path.Bind(Binding::kUnsynced, now, parts_.counts);
     if (!site.unsynced_link.linked) waiting_for_sync_.PushBack(site);
-    return nullptr;
+    return Refuse(path, Limit::kUnsynced);
   }
-  if (const Path::Answer asked = path.AskMessage(now); asked.binding != Binding::kNone) {
-    if (site.HasReady()) path.Bind(asked.binding, now, parts_.counts);
-    return nullptr;
-  }
-  if (path.Probing() && path.in_flight > 0) {
-    path.Bind(Binding::kBackoff, now, parts_.counts);
-    return nullptr;
-  }
+  Limit binding = Limit::kNone;
   for (const MailClass mail_class : {MailClass::kTransactional, MailClass::kBulk}) {
-    if (WindowJob* job = TakeFrom(path, mail_class)) {
-      CHECK(path.limits.AdmitMessage(now).Go());
+    if (!HasReady(path, mail_class)) continue;
+    const bool urgent = mail_class == MailClass::kTransactional;
+    if (WaitLine* line = urgent ? nullptr : path.LineBefore()) {
+      line->Join(path.message_wait, Monotonic::max(), false);
+      binding = path.binding != Limit::kNone ? path.binding : Limit::kMessageRate;
+      continue;
+    }
+    const Refusal refusal = path.AskMessage(now, mail_class);
+    if (!refusal.answer.Go()) {
+      binding = refusal.answer.limit;
+      Wait(path, path.message_wait, refusal, urgent);
+      continue;
+    }
+    Refusal shared;
+    if (WindowJob* job = TakeFrom(path, mail_class, shared)) {
+      path.Admit(now, mail_class);
+      path.VisitAccounts([this](Account& account) { parts_.destinations->SaveIfUrgent(account); });
+      path.message_wait.Leave();
       // "connections" stays: it says that more would be sent over more of them.
-      if (path.binding != Binding::kConnections) path.Bind(Binding::kNone, now, parts_.counts);
-      path.meter.Count(now);
+      if (!IsAboutConnections(path.binding)) path.Bind(Limit::kNone, now.monotonic, parts_.counts);
+      path.meter.Count(now.monotonic);
+      job->admitted = now.monotonic;
       ++in_flight_;
       ++path.in_flight;
       return job;
     }
+    if (!shared.answer.Go()) {
+      binding = shared.answer.limit;
+      Wait(path, path.message_wait, shared, urgent);
+    }
   }
-  path.Bind(Binding::kNone, now, parts_.counts);
+  return Refuse(path, binding);
+}
+
+WindowJob* Admission::Refuse(Path& path, Limit binding) {
+  path.Bind(binding, parts_.now(), parts_.counts);
   return nullptr;
 }
 
+// Where a refused path waits: in the limit's line, or on its site's timer.
+void Admission::Wait(Path& path, WaitSpot& spot, const Refusal& refusal, bool urgent) {
+  if (refusal.line != nullptr) return refusal.line->Join(spot, refusal.answer.not_before, urgent);
+  WakeAt(path.site, refusal.answer.not_before);
+}
+
+void Admission::WakeAt(Site& site, Monotonic when) {
+  if (when == Monotonic::max() || (site.timer.set() && site.wakes_at <= when)) return;
+  site.wakes_at = when;
+  parts_.loop.timers().Set(site.timer, when);
+}
+
+bool Admission::HasReady(const Path& path, MailClass mail_class) const {
+  return std::ranges::any_of(path.site.feeds, [&](const std::unique_ptr<Feed>& feed) {
+    const std::uint32_t ready =
+        mail_class == MailClass::kTransactional ? feed->ready_transactional : feed->ready - feed->ready_transactional;
+    return ready > 0 && MayUse(*feed, path);
+  });
+}
+
 // The one of the site's feeds that this path serves whose campaign has had the least of its share.
-Feed* Admission::NextFeed(const Path& path, MailClass mail_class) const {
+Feed* Admission::NextFeed(const Path& path, MailClass mail_class, const Feed* but_not) const {
   Feed* next = nullptr;
   std::uint64_t least = 0;
   for (const std::unique_ptr<Feed>& feed : path.site.feeds) {
-    if (!feed->HasReady() || !MayUse(*feed, path)) continue;
+    if (!feed->HasReady() || feed.get() == but_not || !MayUse(*feed, path)) continue;
     const Line* line = feed->NextLine(mail_class);
     if (line == nullptr || (next != nullptr && line->share->used >= least)) continue;
     next = feed.get();
@@ -92,37 +146,107 @@ Feed* Admission::NextFeed(const Path& path, MailClass mail_class) const {
   return next;
 }
 
-WindowJob* Admission::TakeFrom(const Path& path, MailClass mail_class) {
+// The job whose turn it is, with the permits of its campaign, pool, source and sender; null: none, or `refusal` says
+// which of the shared limits binds.
+WindowJob* Admission::TakeFrom(Path& path, MailClass mail_class, Refusal& refusal) {
   const Monotonic now = parts_.now();
-  while (Feed* feed = NextFeed(path, mail_class)) {
+  const Feed* refused = nullptr;
+  while (Feed* feed = NextFeed(path, mail_class, refused)) {
     Line& line = *feed->NextLine(mail_class);
     Share& share = *line.share;
     Lane& lane = *line.lanes.front();
     CampaignEntry& campaign = *share.campaign;
-    if (campaign.limited && campaign.rate.Earliest(now) > now) {
-      parts_.windows->Throttle(lane);
+    CampaignPart& part = PartOf(path.site, share);
+    if (!MayGoNow(lane, part)) continue;
+    if (const postrider::Admission asked = LeasesOf(*feed, path, campaign).Admit(now); !asked.Go()) {
+      if (asked.limit == Limit::kCampaignRate) {
+        parts_.windows->Throttle(lane, asked.not_before);
+        continue;
+      }
+      WaitLine* waits_in = asked.limit == Limit::kSenderRate   ? &path.sender_lease.messages
+                           : asked.limit == Limit::kSourceRate ? &path.source_lease.messages
+                                                               : &feed->pool_lease->messages;
+      refusal.Join(asked, waits_in);
+      if (asked.limit != Limit::kPoolRate || refused != nullptr) return nullptr;
+      refused = feed;  // another pool's mail may go
       continue;
     }
+    CHECK(part.limit.AdmitMessage(now).Go());
     path.site.used[static_cast<std::size_t>(mail_class)] = share.used;
     share.used += kShareUnit / campaign.weight();
     WindowJob& job = parts_.windows->TakeFront(lane);
     // Its domains take turns.
     line.lanes.Remove(lane);
     if (!lane.jobs.empty()) line.lanes.PushBack(lane);
-    if (campaign.limited) campaign.rate.Take(now);
     parts_.windows->Refill(*lane.domain);
     return &job;
   }
   return nullptr;
 }
 
-void Admission::Returned(WindowJob& job, Path& path) {
-  const Monotonic now = parts_.now();
-  path.limits.ReturnMessage(now);
-  if (job.lane->campaign->limited) job.lane->campaign->rate.Return(now);
+CampaignPart& Admission::PartOf(Site& site, Share& share) {
+  if (share.part == nullptr) {
+    share.part = &parts_.destinations->PartOf(*site.provider_destination, *share.campaign);
+    ++share.part->shares;
+  }
+  return *share.part;
 }
 
-void Admission::Ended(Path& path) {
+// What the campaign may do at this provider; if it may not now, its lane waits with it.
+bool Admission::MayGoNow(Lane& lane, CampaignPart& part) {
+  if (part.Paused()) {
+    parts_.windows->Hold(lane, part, Monotonic::max());
+    return false;
+  }
+  const postrider::Admission asked = part.limit.AskMessage(parts_.now());
+  if (asked.Go()) return true;
+  parts_.windows->Hold(lane, part, asked.not_before);
+  return false;
+}
+
+LeaseSet Admission::LeasesOf(const Feed& feed, const Path& path, CampaignEntry& campaign) const {
+  return {.sender = &path.sender_lease.lease,
+          .pool = &feed.pool_lease->lease,
+          .source = &path.source_lease.lease,
+          .campaign = campaign.lease.get()};
+}
+
+LeaseSet Admission::LeasesOf(const Connection& connection) {
+  const Path& path = connection.path();
+  return {.sender = &path.sender_lease.lease,
+          .pool = &connection.pool_lease().lease,
+          .source = &path.source_lease.lease,
+          .campaign = nullptr};
+}
+
+void Admission::Returned(WindowJob& job, Path& path) {
+  Left(path);
+  const Now now = parts_.loop.now();
+  Lane& lane = *job.lane;
+  path.VisitAccounts([&](Account& account) {
+    account.allowance.ReturnMessage(now, job.admitted);
+    account.destination.total.ReturnMessage(now.monotonic, job.admitted);
+    account.messages.CallNext();
+  });
+  if (lane.line != nullptr) PartOf(path.site, *lane.line->share).limit.ReturnMessage(now.monotonic, job.admitted);
+  LeasesOf(*lane.feed, path, *lane.campaign).Return(now.monotonic, job.admitted);
+}
+
+bool Admission::Ended(Path& path, MessageEnd end) {
+  Left(path);
+  const Now now = parts_.loop.now();
+  bool recovered = false;
+  path.VisitAccounts([&](Account& account) {
+    recovered |= account.allowance.EndMessage(now, end);
+    // One that waits for a probe's end, or for the day that this one began.
+    account.messages.CallNext();
+    // It may have earned one more connection.
+    if (account.allowance.connections() < account.allowance.ConnectionLimit()) account.connects.CallNext();
+  });
+  return recovered;
+}
+
+void Admission::Left(Path& path) {
   --in_flight_;
   --path.in_flight;
 }
@@ -131,10 +255,8 @@ bool Admission::MayUse(const Feed& feed, const Path& path) const {
   if (std::ranges::find(feed.paths, &path) == feed.paths.end()) return false;
   if (feed.preferred.empty() || feed.preferred == path.source.name) return true;
   // A retry wants its last source again, but not at any price.
-  const Path* preferred = feed.site->FindPath(feed.preferred);
-  if (preferred == nullptr) return false;
-  const Binding binding = preferred->AskConnect(parts_.now()).binding;
-  return binding == Binding::kBackoff || binding == Binding::kPaused;
+  Path* preferred = feed.site->FindPath(feed.preferred);
+  return preferred != nullptr && preferred->BlockedUntil(parts_.loop.now()) > parts_.now();
 }
 
 // ---- who is to be looked at
@@ -165,57 +287,52 @@ void Admission::Pump() {
 void Admission::PumpSite(Site& site) {
   site.timer.Cancel();
   if (stopped_ || all_paused_ || parts_.draining) {
-    const Binding binding = site.HasReady() && !parts_.draining ? Binding::kPaused : Binding::kNone;
+    const Limit binding = site.HasReady() && !parts_.draining ? Limit::kPaused : Limit::kNone;
     for (const std::unique_ptr<Path>& path : site.paths) path->Bind(binding, parts_.now(), parts_.counts);
-    return;
+  } else {
+    for (std::size_t i = 0; i < site.feeds.size(); ++i) {
+      if (site.feeds[i]->HasReady()) PumpFeed(*site.feeds[i]);
+    }
+    if (!site.HasReady()) {
+      for (const std::unique_ptr<Path>& path : site.paths) path->Bind(Limit::kNone, parts_.now(), parts_.counts);
+    }
   }
-  Monotonic wake = Monotonic::max();
-  for (std::size_t i = 0; i < site.feeds.size(); ++i) {
-    if (site.feeds[i]->HasReady()) wake = std::min(wake, PumpFeed(*site.feeds[i]));
+  // Who was called and neither took its turn nor waits again has nothing to do with it now: the next in line is called.
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    if (path->message_wait.called) path->message_wait.Leave();
+    if (path->connect_wait.called) path->connect_wait.Leave();
   }
-  if (!site.HasReady()) {
-    for (const std::unique_ptr<Path>& path : site.paths) path->Bind(Binding::kNone, parts_.now(), parts_.counts);
-  }
-  if (wake != Monotonic::max()) parts_.loop.timers().Set(site.timer, wake);
 }
 
-// Returns when to look again, if nothing else happens.
-Monotonic Admission::PumpFeed(Feed& feed) {
+void Admission::PumpFeed(Feed& feed) {
   if (!UnsyncedAllows()) {
     if (!feed.site->unsynced_link.linked) waiting_for_sync_.PushBack(*feed.site);
     for (const std::unique_ptr<Path>& path : feed.site->paths) {
-      path->Bind(Binding::kUnsynced, parts_.now(), parts_.counts);
+      path->Bind(Limit::kUnsynced, parts_.now(), parts_.counts);
     }
-    return Monotonic::max();
+    return;
   }
-  const Monotonic wake = OfferIdle(feed);
-  return feed.HasReady() ? std::min(wake, OpenMore(feed)) : wake;
+  OfferIdle(feed);
+  if (feed.HasReady()) OpenMore(feed);
 }
 
 // Gives work to the idle connections of its paths.
-Monotonic Admission::OfferIdle(Feed& feed) {
-  Monotonic wake = Monotonic::max();
+void Admission::OfferIdle(Feed& feed) {
   for (const std::unique_ptr<Path>& path : feed.site->paths) {
-    if (path->idle.empty() || !MayUse(feed, *path)) continue;
-    while (feed.HasReady() && !path->idle.empty()) {
-      const Path::Answer asked = path->AskMessage(parts_.now());
-      if (asked.binding != Binding::kNone) {
-        path->Bind(asked.binding, parts_.now(), parts_.counts);
-        wake = std::min(wake, asked.not_before);
-        break;
-      }
+    while (feed.HasReady() && !path->idle.empty() && MayUse(feed, *path)) {
       Connection& connection = *path->idle.front();
       connection.Offer();
-      if (connection.phase() == Connection::Phase::kIdle) break;
+      if (connection.phase() == Connection::Phase::kIdle) break;  // refused; Next has seen to when it is asked again
     }
   }
-  return wake;
 }
 
 // Opens connections while more work waits than those at hand will soon take.
-Monotonic Admission::OpenMore(Feed& feed) {
+void Admission::OpenMore(Feed& feed) {
   Site& site = *feed.site;
-  const Monotonic now = parts_.now();
+  const Now now = parts_.loop.now();
+  const bool urgent = feed.ready_transactional > 0;
+  const MailClass mail_class = urgent ? MailClass::kTransactional : MailClass::kBulk;
   if (!feed.preferred.empty()) {
     const auto preferred = std::ranges::find(feed.sources, feed.preferred) - feed.sources.begin();
     (void)parts_.sites->PathOf(feed, static_cast<std::size_t>(preferred));
@@ -224,36 +341,55 @@ Monotonic Admission::OpenMore(Feed& feed) {
   for (const std::unique_ptr<Path>& path : site.paths) {
     if (MayUse(feed, *path)) open += static_cast<std::uint32_t>(path->connections.size());
   }
-  Monotonic wake = Monotonic::max();
   const std::uint32_t wanted = Wanted(feed);
   std::size_t refused = 0;
   while (open < wanted && refused < feed.sources.size()) {
-    const std::size_t source = feed.turn++ % feed.sources.size();
+    const std::size_t source = feed.NextSource();
     ++refused;
     Path* path = parts_.sites->PathOf(feed, source);
     if (path == nullptr || !MayUse(feed, *path)) continue;
-    const Path::Answer asked = path->AskConnect(now);
-    if (asked.binding != Binding::kNone) {
-      path->Bind(asked.binding, now, parts_.counts);
-      wake = std::min(wake, asked.not_before);
+    if (WaitLine* line = urgent ? nullptr : path->LineBefore()) {
+      // Its messages wait already: a further connection would wait with them.
+      line->Join(path->message_wait, Monotonic::max(), false);
+      continue;
+    }
+    const Refusal asked = path->AskConnect(now, mail_class);
+    if (!asked.answer.Go()) {
+      path->Bind(asked.answer.limit, now.monotonic, parts_.counts);
+      WaitToConnect(*path, asked, urgent);
+      continue;
+    }
+    if (WaitLine* line = urgent ? nullptr : path->ConnectLineBefore()) {
+      line->Join(path->connect_wait, Monotonic::max(), false);
       continue;
     }
     if (path->opening >= path->OpeningLimit() || (path->Probing() && !path->connections.empty())) continue;
     if (const auto rate = site.rule.message_rate;
         rate && static_cast<double>(path->connections.size()) >= std::max(1.0, rate->per_second)) {
-      path->Bind(Binding::kRate, now, parts_.counts);  // as many connections as it may send messages in a second
+      path->Bind(Limit::kMessageRate, now.monotonic, parts_.counts);  // as many as it may send messages in a second
       continue;
     }
     if (!MakeRoom(!site.slot_link.linked)) {
-      path->Bind(Binding::kConnections, now, parts_.counts);
+      path->Bind(Limit::kCoreConnections, now.monotonic, parts_.counts);
       if (!site.slot_link.linked) waiting_for_slot_.PushBack(site);
-      return wake;
+      return;
     }
-    Open(*path);
+    if (!Open(feed, *path, urgent)) continue;
     ++open;
     refused = 0;
   }
-  return wake;
+}
+
+// A connection without work elsewhere holds what this path needs: it goes.
+void Admission::WaitToConnect(Path& path, const Refusal& refusal, bool urgent) {
+  const Limit limit = refusal.answer.limit;
+  const bool about_messages = refusal.line != nullptr && !IsAboutConnections(limit) && limit != Limit::kConnectRate;
+  Wait(path, about_messages ? path.message_wait : path.connect_wait, refusal, urgent);
+  if (limit != Limit::kConnections && limit != Limit::kTotalConnections) return;
+  Account& account = limit == Limit::kConnections ? path.account : path.widest();
+  Connection* idle = account.idle.front();
+  if (idle == nullptr && path.at_provider != nullptr) idle = path.at_provider->idle.front();
+  if (idle != nullptr && &idle->path() != &path) idle->Quit();
 }
 
 // The core's own limit of connections: an idle one makes room for one that has work.
@@ -267,13 +403,32 @@ std::size_t Admission::ConnectionsMax() const {
   return static_cast<std::size_t>(std::max(1, parts_.options->engine.connections));
 }
 
-void Admission::Open(Path& path) {
-  Connection& connection = *std::make_unique<Connection>(parts_, path, ++last_id_).release();
+// False: a limit that cores share refused it.
+bool Admission::Open(Feed& feed, Path& path, bool urgent) {
+  const Monotonic now = parts_.now();
+  const LeaseSet leases{.sender = &path.sender_lease.lease,
+                        .pool = &feed.pool_lease->lease,
+                        .source = &path.source_lease.lease,
+                        .campaign = nullptr};
+  if (const postrider::Admission asked = leases.Connect(now); !asked.Go()) {
+    WaitLine* line = asked.limit == Limit::kSenderConnections   ? &path.sender_lease.connects
+                     : asked.limit == Limit::kSourceConnections ? &path.source_lease.connects
+                                                                : &feed.pool_lease->connects;
+    path.Bind(asked.limit, now, parts_.counts);
+    line->Join(path.connect_wait, asked.not_before, urgent);
+    return false;
+  }
+  path.connect_wait.Leave();
+  Connection& connection = *std::make_unique<Connection>(parts_, path, *feed.pool_lease, ++last_id_).release();
   connections_.PushBack(connection);
   path.connections.PushBack(connection);
-  path.limits.Connected();
+  path.VisitAccounts([now](Account& account) {
+    account.allowance.Connecting(now);
+    account.destination.total.Connecting();
+  });
   ++path.opening;
   connection.Dial();
+  return true;
 }
 
 // ---- from connections
@@ -284,16 +439,41 @@ void Admission::MarkDirty(Connection& connection) {
 
 void Admission::ConnectionIdle(Connection& connection) {
   idle_.PushBack(connection);
+  connection.path().widest().idle.PushBack(connection);
   if (!pumping_) MarkPending(connection.path().site);
 }
 
-void Admission::ConnectionLeftIdle(Connection& connection) { idle_.Remove(connection); }
+void Admission::ConnectionLeftIdle(Connection& connection) {
+  idle_.Remove(connection);
+  connection.path().widest().idle.Remove(connection);
+}
+
+void Admission::ConnectionOpened(Connection& connection) {
+  Path& path = connection.path();
+  --path.opening;
+  path.proven = true;
+  path.VisitAccounts([](Account& account) {
+    account.allowance.Connected();
+    account.connects.CallNext();
+  });
+  // Others waited for this one to prove the path.
+  MarkPending(path.site);
+}
 
 void Admission::ConnectionFinished(Connection& connection) {
   Path& path = connection.path();
-  path.limits.Disconnected();
   path.connections.Remove(connection);
   connections_.Remove(connection);
+  path.VisitAccounts([&](Account& account) {
+    account.allowance.Disconnected(connection.opened());
+    account.destination.total.Disconnected();
+    account.connects.CallNext();
+    account.destination.total_connects.CallNext();
+  });
+  LeasesOf(connection).Disconnected();
+  path.source_lease.connects.CallNext();
+  path.sender_lease.connects.CallNext();
+  connection.pool_lease().connects.CallNext();
   if (!connection.opened()) --path.opening;
   if (connection.dirty_link.linked) dirty_.Remove(connection);
   finished_.PushBack(connection);
@@ -313,16 +493,15 @@ void Admission::Synced() {
 }
 
 Monotonic Admission::BlockedUntil(Site& site) const {
-  const Monotonic now = parts_.now();
+  const Now now = parts_.loop.now();
   Monotonic until = Monotonic::max();
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
     if (!feed->HasReady()) continue;
-    for (const Path* path : feed->paths) {
+    for (Path* path : feed->paths) {
       if (path == nullptr) return Monotonic::min();
-      const Path::Answer asked = path->AskConnect(now);
-      const bool blocked = asked.binding == Binding::kBackoff || asked.binding == Binding::kPaused;
-      if (!blocked) return Monotonic::min();
-      until = std::min(until, asked.not_before);
+      const Monotonic blocked = path->BlockedUntil(now);
+      if (blocked <= now.monotonic) return Monotonic::min();
+      until = std::min(until, blocked);
     }
   }
   return until;
@@ -374,7 +553,7 @@ void Admission::Reloaded() {
     // Only what the new rules forbid goes; a connection that may go on keeps its session.
     const bool policy_changed =
         connection->opened() && connection->demand() != parts_.settlement->TlsDemandOf(path, connection->host());
-    const bool surplus = static_cast<int>(path.connections.size()) > path.limits.rule().connections &&
+    const bool surplus = path.account.allowance.connections() > path.account.allowance.ConnectionLimit() &&
                          connection->phase() == Connection::Phase::kIdle;
     if (path.retired || policy_changed || surplus) connection->Quit();
   }

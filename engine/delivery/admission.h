@@ -12,7 +12,10 @@
 #include "engine/delivery/connection.h"
 #include "engine/delivery/core.h"
 #include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/path.h"
 #include "engine/delivery/site.h"
+#include "throttle/allowance.h"
+#include "throttle/shared_limit.h"
 
 namespace postrider::delivery {
 
@@ -25,10 +28,10 @@ class Admission {
 
   // The next job for this connection, with all permits taken; null: none now.
   [[nodiscard]] WindowJob* Next(Connection& connection);
-  // A job came back without having been attempted: its permits too.
+  // A job that Next gave comes back without having been attempted: its permits too.
   void Returned(WindowJob& job, Path& path);
-  // A job that Next gave has ended or come back.
-  void Ended(Path& path);
+  // It was attempted. True: this ended a trouble of the path; mail flows again.
+  bool Ended(Path& path, MessageEnd end);
 
   // Something that may let this site send changed: it is looked at before the turn ends.
   void MarkPending(Site& site);
@@ -43,6 +46,7 @@ class Admission {
   void MarkDirty(Connection& connection);
   void ConnectionIdle(Connection& connection);
   void ConnectionLeftIdle(Connection& connection);
+  void ConnectionOpened(Connection& connection);
   void ConnectionFinished(Connection& connection);
 
   // Outcomes became durable.
@@ -72,15 +76,25 @@ class Admission {
 
  private:
   void PumpSite(Site& site);
-  [[nodiscard]] Monotonic PumpFeed(Feed& feed);
-  [[nodiscard]] Monotonic OfferIdle(Feed& feed);
-  [[nodiscard]] Monotonic OpenMore(Feed& feed);
+  void PumpFeed(Feed& feed);
+  void OfferIdle(Feed& feed);
+  void OpenMore(Feed& feed);
+  [[nodiscard]] bool HasReady(const Path& path, MailClass mail_class) const;
+  WindowJob* Refuse(Path& path, Limit binding);
+  void Wait(Path& path, WaitSpot& spot, const Refusal& refusal, bool urgent);
+  void WaitToConnect(Path& path, const Refusal& refusal, bool urgent);
+  void WakeAt(Site& site, Monotonic when);
+  [[nodiscard]] CampaignPart& PartOf(Site& site, Share& share);
+  [[nodiscard]] bool MayGoNow(Lane& lane, CampaignPart& part);
+  [[nodiscard]] LeaseSet LeasesOf(const Feed& feed, const Path& path, CampaignEntry& campaign) const;
+  [[nodiscard]] static LeaseSet LeasesOf(const Connection& connection);
+  void Left(Path& path);
   [[nodiscard]] bool MayUse(const Feed& feed, const Path& path) const;
-  [[nodiscard]] Feed* NextFeed(const Path& path, MailClass mail_class) const;
-  WindowJob* TakeFrom(const Path& path, MailClass mail_class);
+  [[nodiscard]] Feed* NextFeed(const Path& path, MailClass mail_class, const Feed* but_not) const;
+  WindowJob* TakeFrom(Path& path, MailClass mail_class, Refusal& refusal);
   [[nodiscard]] bool MakeRoom(bool close_idle);
   [[nodiscard]] std::size_t ConnectionsMax() const;
-  void Open(Path& path);
+  bool Open(Feed& feed, Path& path, bool urgent);
 
   Parts& parts_;
   std::size_t unsynced_max_;

@@ -14,11 +14,15 @@ constexpr std::chrono::seconds kRemembered{60};
 
 }  // namespace
 
-CampaignEntry::CampaignEntry(queue::CampaignPtr snapshot, io::Loop& loop, std::uint32_t cores)
+CampaignEntry::CampaignEntry(queue::CampaignPtr snapshot, SharedLimits& limits, Monotonic now)
     : first(snapshot), latest(std::move(snapshot)), timer([this] { on_unthrottle(); }) {
-  const double per_second = first->spec.messages_per_second / cores;
-  limited = per_second > 0;
-  if (limited) rate.SetRate(loop.now().monotonic, per_second, std::max(1.0, per_second));
+  const double per_second = first->spec.messages_per_second;
+  if (per_second <= 0) return;
+  const std::string name = std::to_string(first->id);
+  if (limits.Find(SharedLimits::Kind::kCampaign, name) == nullptr) {
+    limits.Set(SharedLimits::Kind::kCampaign, name, now, RateLimit{.per_second = per_second, .burst = 0}, std::nullopt);
+  }
+  lease = std::make_unique<Lease>(limits.Get(SharedLimits::Kind::kCampaign, name));
 }
 
 CampaignStanding CampaignEntry::Standing(Wall now) const {
@@ -39,7 +43,7 @@ CampaignStanding CampaignEntry::Standing(Wall now) const {
 
 CampaignEntry& CampaignCache::Get(const queue::CampaignPtr& snapshot) {
   auto [place, is_new] = entries_.try_emplace(snapshot->id);
-  if (is_new) place->second = std::make_unique<CampaignEntry>(snapshot, loop_, cores_);
+  if (is_new) place->second = std::make_unique<CampaignEntry>(snapshot, limits_, loop_.now().monotonic);
   place->second->touched = loop_.now().monotonic;
   knows_transactional_ |= place->second->transactional();
   return *place->second;
@@ -121,6 +125,12 @@ void CampaignCache::Tick(Monotonic now) {
   std::erase_if(entries_, [now](const auto& entry) {
     return entry.second->lanes.empty() && now - entry.second->touched > kRemembered;
   });
+}
+
+void CampaignCache::ReturnUnusedLeases() {
+  for (const auto& [id, entry] : entries_) {
+    if (entry->lease != nullptr && entry->lease->holds()) entry->lease->ReturnUnused(loop_.now().monotonic);
+  }
 }
 
 }  // namespace postrider::delivery

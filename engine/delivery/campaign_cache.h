@@ -1,5 +1,5 @@
 #pragma once
-// What a core knows of campaigns: the newest snapshot of each that has jobs in its windows, this core's share of its
+// What a core knows of campaigns: the newest snapshot of each that has jobs in its windows, this core's lease of its
 // rate, and its compiled templates (a bounded number, the least recently used goes first). Single-threaded.
 
 #include <cstdint>
@@ -16,7 +16,7 @@
 #include "engine/io/loop.h"
 #include "engine/message/template.h"
 #include "queue/campaign.h"
-#include "throttle/gcra.h"
+#include "throttle/shared_limit.h"
 
 namespace postrider::delivery {
 
@@ -30,7 +30,7 @@ struct CompiledTemplate {
 enum class CampaignStanding : std::uint8_t { kGo, kWait, kCancelled, kExpired };
 
 struct CampaignEntry {
-  CampaignEntry(queue::CampaignPtr snapshot, io::Loop& loop, std::uint32_t cores);
+  CampaignEntry(queue::CampaignPtr snapshot, SharedLimits& limits, Monotonic now);
 
   [[nodiscard]] const queue::CampaignSpec& spec() const { return first->spec; }
   [[nodiscard]] CampaignStanding Standing(Wall now) const;
@@ -43,8 +43,7 @@ struct CampaignEntry {
   bool told = false;          // latest came by command, which is newer than what a reader saw earlier
   bool end_noticed = false;   // that it was cancelled or has expired
   Monotonic touched{};
-  bool limited = false;
-  Gcra rate;
+  std::unique_ptr<Lease> lease;  // of its rate, which all cores share; null: it has none
   IntrusiveList<Lane, &Lane::campaign_link> lanes;
   IntrusiveList<Lane, &Lane::feed_link> throttled;  // until the rate lets one go; then Windows lines them up again
   std::move_only_function<void()> on_unthrottle;
@@ -57,7 +56,7 @@ struct CampaignEntry {
 
 class CampaignCache {
  public:
-  CampaignCache(io::Loop& loop, std::uint32_t cores) : loop_(loop), cores_(cores) {}
+  CampaignCache(io::Loop& loop, SharedLimits& limits) : loop_(loop), limits_(limits) {}
 
   // The entry of a campaign whose jobs were taken.
   CampaignEntry& Enter(const queue::CampaignPtr& snapshot);
@@ -69,6 +68,8 @@ class CampaignCache {
   const std::shared_ptr<const CompiledTemplate>& TemplateOf(const WindowJob& job);
   // Forgets campaigns without lanes that nobody asked for in a while.
   void Tick(Monotonic now);
+  // Nothing was asked of them for a while.
+  void ReturnUnusedLeases();
 
   [[nodiscard]] std::map<queue::CampaignId, std::unique_ptr<CampaignEntry>>& entries() { return entries_; }
 
@@ -82,7 +83,7 @@ class CampaignCache {
   std::shared_ptr<const CompiledTemplate> FindOrCompile(const WindowJob& job);
 
   io::Loop& loop_;
-  const std::uint32_t cores_;
+  SharedLimits& limits_;
   bool knows_transactional_ = false;
   std::map<queue::CampaignId, std::unique_ptr<CampaignEntry>> entries_;
   std::map<Key, Cached> templates_;

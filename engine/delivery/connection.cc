@@ -213,7 +213,8 @@ void Connection::LeaveIdle() {
 
 bool Connection::UsedUp() const {
   const std::uint32_t mail_max = conversation_->offer().mail_max;
-  return path_.limits.UsedUp(static_cast<int>(messages_)) || (mail_max != 0 && messages_ >= mail_max);
+  const auto most = static_cast<std::uint32_t>(path_.site.MessagesPerConnection());
+  return messages_ >= most || (mail_max != 0 && messages_ >= mail_max);
 }
 
 std::optional<smtp::Envelope> Connection::NextMessage() {

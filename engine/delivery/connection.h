@@ -24,6 +24,7 @@
 
 namespace postrider::delivery {
 
+struct LeaseEntry;
 struct Parts;
 struct Path;
 
@@ -50,7 +51,7 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
     kFinished,
   };
 
-  Connection(Parts& parts, Path& path, std::uint64_t id);
+  Connection(Parts& parts, Path& path, LeaseEntry& pool_lease, std::uint64_t id);
   ~Connection() override;
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -67,6 +68,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
 
   [[nodiscard]] Phase phase() const { return phase_; }
   [[nodiscard]] Path& path() const { return path_; }
+  // Of the pool for whose mail it was opened.
+  [[nodiscard]] LeaseEntry& pool_lease() const { return pool_lease_; }
   [[nodiscard]] std::uint64_t id() const { return id_; }
   [[nodiscard]] std::size_t host() const { return host_; }
   [[nodiscard]] bool opened() const { return opened_; }
@@ -95,12 +98,13 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void MessageDone(const smtp::MessageResult& result) override;
   void StartTls() override;
 
-  ListLink<Connection> path_link;       // of the path's connections
-  ListLink<Connection> idle_link;       // of the path's idle ones
-  ListLink<Connection> core_link;       // of all the core's connections
-  ListLink<Connection> core_idle_link;  // of the core's idle ones, the one idle longest in front
-  ListLink<Connection> dirty_link;      // has bytes to send
-  ListLink<Connection> finished_link;   // to be destroyed at the end of the turn
+  ListLink<Connection> path_link;          // of the path's connections
+  ListLink<Connection> idle_link;          // of the path's idle ones
+  ListLink<Connection> core_link;          // of all the core's connections
+  ListLink<Connection> core_idle_link;     // of the core's idle ones, the one idle longest in front
+  ListLink<Connection> account_idle_link;  // of the idle ones of its account
+  ListLink<Connection> dirty_link;         // has bytes to send
+  ListLink<Connection> finished_link;      // to be destroyed at the end of the turn
 
  private:
   struct Buffers {
@@ -131,6 +135,7 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
 
   Parts& parts_;
   Path& path_;
+  LeaseEntry& pool_lease_;
   const std::uint64_t id_;
   Phase phase_ = Phase::kResolving;
 

@@ -6,6 +6,8 @@
 #include "engine/delivery/admission.h"
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/destination.h"
+#include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site_table.h"
@@ -20,6 +22,8 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains);
 namespace {
 
 constexpr std::chrono::seconds kTick{1};
+// A lease that is not used is void after as long.
+constexpr std::chrono::milliseconds kLeaseTick{250};
 // While something cannot go on for want of room in a mailbox, the core looks again this soon.
 constexpr std::chrono::milliseconds kCrowdedWait{1};
 
@@ -39,6 +43,7 @@ class CoreMachine final : public Core {
   void Reload(OptionsPtr options);
   void Drain(std::chrono::seconds deadline);
   void Tick();
+  void LeaseTick();
   void AnswerSnapshots();
   void RestoreState();
   void KeepTlsMemory();
@@ -48,6 +53,8 @@ class CoreMachine final : public Core {
   Parts parts_;
   policy::TlsMemory tls_memory_;
   CampaignCache campaigns_;
+  Leases leases_;
+  DestinationTable destinations_;
   SiteTable sites_;
   Windows windows_;
   Settlement settlement_;
@@ -55,6 +62,7 @@ class CoreMachine final : public Core {
   Admission admission_;
   io::Timer tick_;
   io::Timer drain_;
+  io::Timer lease_tick_;
   int snapshots_wanted_ = 0;
   bool snapshots_name_domains_ = false;
 };
@@ -71,16 +79,21 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
              .random = *random_,
              .writer = OutcomeWriter(ports.to_store)},
       tls_memory_(parts_.options->tls),
-      campaigns_(loop, parts_.settings.cores),
+      campaigns_(loop, *parts_.settings.limits),
+      leases_(parts_),
+      destinations_(parts_),
       sites_(parts_),
       windows_(parts_),
       settlement_(parts_),
       backlog_(parts_),
       admission_(parts_),
       tick_([this] { Tick(); }),
-      drain_([this] { admission_.AbortAll("shutting down: the final reply did not come in time"); }) {
+      drain_([this] { admission_.AbortAll("shutting down: the final reply did not come in time"); }),
+      lease_tick_([this] { LeaseTick(); }) {
   parts_.tls_memory = &tls_memory_;
   parts_.campaigns = &campaigns_;
+  parts_.leases = &leases_;
+  parts_.destinations = &destinations_;
   parts_.sites = &sites_;
   parts_.windows = &windows_;
   parts_.admission = &admission_;
@@ -88,15 +101,18 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   parts_.backlog = &backlog_;
   RestoreState();
   loop.timers().Set(tick_, parts_.now() + kTick);
+  loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
 }
 
-// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine), tls/HOST (by us).
+// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine), tls/HOST and
+// allowance/SOURCE/DESTINATION (by us).
 void CoreMachine::RestoreState() {
   constexpr std::string_view kTls = "tls/";
   constexpr std::string_view kAll = "pause/all";
   constexpr std::string_view kSite = "pause/site/";
   constexpr std::string_view kSource = "pause/source/";
   for (const auto& [key, value] : parts_.settings.state) {
+    destinations_.Remember(key, value);
     if (key.starts_with(kTls)) tls_memory_.Load(std::string_view(key).substr(kTls.size()), value);
     if (key == kAll) admission_.Pause(CoreCommand::Target::kAll, {}, true);
     if (key.starts_with(kSite)) admission_.Pause(CoreCommand::Target::kSite, key.substr(kSite.size()), true);
@@ -154,6 +170,7 @@ void CoreMachine::ReadMailboxes() {
   }
   if (durable != 0) {
     parts_.writer.Committed(durable, [this](Domain& domain) { windows_.Committed(domain); });
+    destinations_.Durable(parts_.writer.durable());
     admission_.Synced();
   }
   for (io::Mailbox<PeerMessage>* box : parts_.ports.from_peers) {
@@ -178,6 +195,7 @@ void CoreMachine::ReadMailboxes() {
 void CoreMachine::Obey(CoreCommand& command) {
   switch (command.kind) {
     case CoreCommand::Kind::kReload:
+      if (command.classifier != nullptr) parts_.settings.classifier = std::move(command.classifier);
       if (command.options != nullptr) Reload(std::move(command.options));
       return;
     case CoreCommand::Kind::kCampaign:
@@ -215,14 +233,22 @@ void CoreMachine::Drain(std::chrono::seconds deadline) {
   if (std::exchange(parts_.draining, true)) return;
   windows_.Drain();
   admission_.Drain();
+  destinations_.SaveAll();
   parts_.loop.timers().Set(drain_, parts_.now() + deadline);
 }
 
 void CoreMachine::Tick() {
   windows_.Tick();
   sites_.Tick(parts_.now());
+  destinations_.Tick();
   campaigns_.Tick(parts_.now());
   parts_.loop.timers().Set(tick_, parts_.now() + kTick);
+}
+
+void CoreMachine::LeaseTick() {
+  leases_.ReturnUnused();
+  campaigns_.ReturnUnusedLeases();
+  parts_.loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
 }
 
 void CoreMachine::AnswerSnapshots() {
@@ -237,8 +263,14 @@ void CoreMachine::AnswerSnapshots() {
 
 }  // namespace
 
+CalendarDay UtcDay(std::string_view /*time_zone*/, Wall moment) {
+  const Wall start = std::chrono::floor<std::chrono::days>(moment);
+  return {start, start + std::chrono::days(1)};
+}
+
 std::unique_ptr<Core> MakeCore(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop,
                                tls::Tls& tls, dns::Resolver& resolver, std::unique_ptr<io::Random> random) {
+  if (settings.limits == nullptr) settings.limits = std::make_shared<SharedLimits>();
   return std::make_unique<CoreMachine>(std::move(settings), std::move(ports), std::move(options), loop, tls, resolver,
                                        std::move(random));
 }

@@ -25,6 +25,10 @@
 #include "queue/job.h"
 #include "queue/job_store.h"
 #include "queue/outcome.h"
+#include "throttle/calendar_day.h"
+#include "throttle/guard.h"
+#include "throttle/reply_classifier.h"
+#include "throttle/shared_limit.h"
 
 namespace postrider::delivery {
 
@@ -79,6 +83,7 @@ struct CoreCommand {
   enum class Target : std::uint8_t { kAll, kSite, kSource };
   Kind kind = Kind::kSnapshot;
   OptionsPtr options;
+  ReplyClassifierPtr classifier;  // of kReload
   queue::CampaignPtr campaign;
   Target target = Target::kAll;
   std::string name;
@@ -98,11 +103,21 @@ struct CorePorts {
   std::vector<io::Mailbox<PeerMessage>*> from_peers;
 };
 
+// The day of Greenwich, whatever the zone.
+[[nodiscard]] CalendarDay UtcDay(std::string_view time_zone, Wall moment);
+
 struct CoreSettings {
   std::uint32_t core = 0;
   std::uint32_t cores = 1;
   std::uint32_t shards = 64;
   std::uint64_t run = 0;
+  // Limits that span cores; all cores of a process are given the same. Null: the core makes its own.
+  std::shared_ptr<SharedLimits> limits{};
+  // Where days begin, for quotas.
+  CalendarDayFunction day_of = UtcDay;
+  GuardNumbers guards{};
+  // Null: replies are judged by their codes alone.
+  ReplyClassifierPtr classifier{};
   // What was kept from the last run (keys of this module, as PutState wrote them).
   std::vector<std::pair<std::string, std::string>> state;
 };

@@ -45,7 +45,7 @@ bool IsOurs(const Options& options, const IpAddress& address) {
 
 // Why mail must not go to this address; empty if it may (issue of a forged or broken MX record: RFC 5321 section 5.1
 // asks to detect loops, and a stranger's DNS must not make us talk to our own network).
-std::string Refusal(const Options& options, const IpAddress& address) {
+std::string WhyNot(const Options& options, const IpAddress& address) {
   if (address.IsLoopback() || address.IsUnspecified()) return "a loopback address";
   if (address.IsPrivate()) return "a private address";
   if (IsOurs(options, address)) return "one of our own source addresses";
@@ -54,9 +54,10 @@ std::string Refusal(const Options& options, const IpAddress& address) {
 
 }  // namespace
 
-Connection::Connection(Parts& parts, Path& path, std::uint64_t id)
+Connection::Connection(Parts& parts, Path& path, LeaseEntry& pool_lease, std::uint64_t id)
     : parts_(parts),
       path_(path),
+      pool_lease_(pool_lease),
       id_(id),
       alive_(std::make_shared<Connection*>(this)),
       buffers_(std::make_shared<Buffers>()),
@@ -111,7 +112,7 @@ void Connection::OnAddresses(const dns::AddressAnswer& answer) {
     if (!usable) continue;
     // Hosts that the operator named himself are his to judge.
     if (!site.target.route.allow_private && site.target.route.hosts.empty()) {
-      if (const std::string why = Refusal(options, address); !why.empty()) {
+      if (const std::string why = WhyNot(options, address); !why.empty()) {
         refused = fmt::format("MX host {} points to {}, {}: refused; set allow_private on its route if it is meant so",
                               name, ToString(address), why);
         continue;

@@ -7,6 +7,7 @@
 
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/destination.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
@@ -62,32 +63,55 @@ void Windows::JoinLine(Lane& lane) {
 void Windows::LeaveLine(Lane& lane) {
   if (!lane.feed_link.linked) return;
   if (std::exchange(lane.throttled, false)) return lane.campaign->throttled.Remove(lane);
+  if (CampaignPart* part = std::exchange(lane.held, nullptr)) return part->held.Remove(lane);
   lane.feed->Remove(lane);
   lane.feed->RemoveReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
 }
 
-void Windows::Throttle(Lane& lane) {
+void Windows::Throttle(Lane& lane, Monotonic until) {
   LeaveLine(lane);
   CampaignEntry& campaign = *lane.campaign;
   lane.throttled = true;
   campaign.throttled.PushBack(lane);
-  const Monotonic due = campaign.rate.Earliest(parts_.now());
-  if (!campaign.timer.set() && due != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, due);
+  if (!campaign.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, until);
+}
+
+void Windows::Hold(Lane& lane, CampaignPart& part, Monotonic until) {
+  LeaveLine(lane);
+  lane.held = &part;
+  part.held.PushBack(lane);
+  if (!part.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(part.timer, until);
+}
+
+void Windows::Unhold(CampaignPart& part) {
+  if (part.Paused()) return;
+  // Only as many as the rate feeds, as above; without a rate, all.
+  const std::size_t most =
+      part.limit.limited() ? static_cast<std::size_t>(part.limit.bucket().burst()) : part.held.size();
+  for (std::size_t i = 0; i < std::max<std::size_t>(1, most) && !part.held.empty(); ++i) {
+    Lane& lane = *part.held.front();
+    LeaveLine(lane);
+    JoinLine(lane);
+    parts_.admission->MarkPending(*lane.feed->site);
+  }
+  if (part.held.empty()) return;
+  const postrider::Admission asked = part.limit.AskMessage(parts_.now());
+  parts_.loop.timers().Set(part.timer, std::max(asked.not_before, parts_.now() + std::chrono::milliseconds(1)));
 }
 
 void Windows::Unthrottle(CampaignEntry& entry) {
   // Only as many lanes as the rate feeds: the rest would come back at once, and the first would always win.
   const Monotonic now = parts_.now();
-  const double burst = std::max(1.0, entry.rate.burst());
-  for (int i = 0; i < static_cast<int>(burst) && !entry.throttled.empty(); ++i) {
+  const RateLimit rate = entry.lease->limit().rate().value_or(RateLimit{1, 1});
+  for (int i = 0; i < static_cast<int>(rate.BurstOrDefault()) && !entry.throttled.empty(); ++i) {
     Lane& lane = *entry.throttled.front();
     LeaveLine(lane);
     JoinLine(lane);
     parts_.admission->MarkPending(*lane.feed->site);
   }
   if (!entry.throttled.empty()) {
-    const std::chrono::nanoseconds step(static_cast<std::int64_t>(1e9 / std::max(entry.rate.per_second(), 1e-6)));
-    parts_.loop.timers().Set(entry.timer, std::max(entry.rate.Earliest(now), now + step));
+    const std::chrono::nanoseconds step(static_cast<std::int64_t>(1e9 / std::max(rate.per_second, 1e-6)));
+    parts_.loop.timers().Set(entry.timer, std::max(entry.lease->Ask(now).not_before, now + step));
   }
 }
 
@@ -105,7 +129,7 @@ void Windows::EndOldMessages(Lane& lane) {
     const std::optional<Wall> end = EndOf(*lane.jobs.front(), *parts_.options);
     if (!end || now < *end) return;
     WindowJob& job = *lane.jobs.PopFront();
-    if (lane.feed_link.linked && !lane.throttled) lane.feed->RemoveReady(lane, 1);
+    if (lane.InLine()) lane.feed->RemoveReady(lane, 1);
     --lane.domain->waiting;
     parts_.settlement->EndWithoutAttempt(job, LaneEnd::kExpired);
   }
@@ -179,7 +203,7 @@ void Windows::Returned(WindowJob& job) {
     return Consider(domain);
   }
   if (lane.feed_link.linked) {
-    if (!lane.throttled) lane.feed->AddReady(lane, 1);
+    if (lane.InLine()) lane.feed->AddReady(lane, 1);
     return;
   }
   Judge(lane, false);

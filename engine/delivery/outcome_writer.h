@@ -37,6 +37,9 @@ class OutcomeWriter {
     }
   }
 
+  // Requests handed in so far, and how many of them are durable.
+  [[nodiscard]] std::uint64_t issued() const { return head_; }
+  [[nodiscard]] std::uint64_t durable() const { return tail_; }
   // Requests that are not durable yet.
   [[nodiscard]] std::size_t unsynced() const { return head_ - tail_; }
   // Requests wait for room in the mailbox.

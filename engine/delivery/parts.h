@@ -19,6 +19,8 @@ namespace postrider::delivery {
 class Admission;
 class Backlog;
 class CampaignCache;
+class DestinationTable;
+class Leases;
 class Settlement;
 class SiteTable;
 class Windows;
@@ -33,11 +35,14 @@ struct Parts {
   io::Random& random;
   OutcomeWriter writer;
   CoreCounts counts{};
+  NamedCounts rule_hits{};
   BufferPool buffers{};
   bool draining = false;
 
   policy::TlsMemory* tls_memory = nullptr;
   CampaignCache* campaigns = nullptr;
+  Leases* leases = nullptr;
+  DestinationTable* destinations = nullptr;
   SiteTable* sites = nullptr;
   Windows* windows = nullptr;
   Admission* admission = nullptr;

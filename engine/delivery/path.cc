@@ -11,33 +11,14 @@
 namespace postrider::delivery {
 namespace {
 
-// A path down which nothing but refusals come back is held for this long, doubling.
-constexpr std::chrono::minutes kBreakerFirst{15};
-constexpr std::chrono::hours kBreakerLongest{4};
 // An unproven path opens so many connections at once; a dead site among thousands then holds few of the core's.
 constexpr std::uint32_t kUnprovenOpening = 2;
 
-}  // namespace
+// What bulk leaves free of a burst where transactional mail was sent lately.
+constexpr double kTransactionalReserve = 0.2;
+constexpr std::chrono::minutes kReserveHolds{10};
 
-std::string_view ToString(Binding binding) {
-  switch (binding) {
-    case Binding::kNone:
-      return "";
-    case Binding::kConnections:
-      return "connections";
-    case Binding::kRate:
-      return "message rate";
-    case Binding::kCampaignRate:
-      return "campaign rate";
-    case Binding::kBackoff:
-      return "back-off";
-    case Binding::kUnsynced:
-      return "unsynced outcomes";
-    case Binding::kPaused:
-      return "paused";
-  }
-  return "";
-}
+}  // namespace
 
 std::string_view ToString(SiteMode mode) {
   switch (mode) {
@@ -108,68 +89,126 @@ void PathHost::Succeed() {
   busy_.Succeed();
 }
 
-Path::Path(Monotonic now, Site& of_site, SourceOptions from, const EffectiveRule& rule, std::size_t host_count)
+Path::Path(Monotonic now, Site& of_site, SourceOptions from, Account& own, Account* its_provider, LeaseEntry& of_source,
+           LeaseEntry& of_sender, std::size_t host_count)
     : site(of_site),
       source(std::move(from)),
-      limits(now, rule),
-      breaker(kBreakerFirst, kBreakerLongest),
+      account(own),
+      at_provider(its_provider),
+      source_lease(of_source),
+      sender_lease(of_sender),
       hosts(host_count),
-      bound_since(now) {}
-
-Path::Answer Path::AskMessage(Monotonic now) const {
-  if (paused || site.paused || retired || !site.trouble.empty()) return {Binding::kPaused, Monotonic::max()};
-  const postrider::Admission asked = limits.AskMessage(now);
-  Answer answer;
-  if (!asked.Go()) {
-    answer.binding = asked.limit == Limit::kMessageRate ? Binding::kRate : Binding::kBackoff;
-    answer.not_before = asked.not_before;
-  }
-  if (breaker.Blocked(now) && breaker.until() > answer.not_before) answer = {Binding::kBackoff, breaker.until()};
-  return answer;
+      bound_since(now) {
+  VisitAccounts([](Account& one) { ++one.paths; });
 }
 
-Path::Answer Path::AskConnect(Monotonic now) const {
-  const Answer message = AskMessage(now);
-  if (message.binding != Binding::kNone) return message;
-  Monotonic earliest = Monotonic::max();
-  for (const PathHost& host : hosts) {
-    earliest = std::min(earliest, std::max(now, host.until()));
+Path::~Path() {
+  VisitAccounts([](Account& one) { --one.paths; });
+}
+
+double Path::ReserveOf(const Destination& destination, MailClass mail_class, Monotonic now) {
+  return mail_class == MailClass::kBulk && now < destination.transactional_until ? kTransactionalReserve : 0;
+}
+
+Refusal Path::AskMessage(const Now& now, MailClass mail_class) {
+  Refusal refusal;
+  if (paused || site.paused || retired || !site.trouble.empty()) {
+    refusal.Join({Monotonic::max(), Limit::kPaused}, nullptr);
+    return refusal;
   }
-  if (earliest > now) return {Binding::kBackoff, earliest};
-  const postrider::Admission connect = limits.AskConnect(now);
-  if (!connect.Go()) return {Binding::kConnections, connect.not_before};
-  return {};
+  VisitAccounts([&](Account& one) {
+    refusal.Join(one.allowance.AskMessage(now, mail_class), &one.messages);
+    Destination& destination = one.destination;
+    const double reserve = ReserveOf(destination, mail_class, now.monotonic);
+    refusal.Join(destination.total.AskMessage(now.monotonic, reserve), &destination.total_messages);
+  });
+  return refusal;
+}
+
+Refusal Path::AskConnect(const Now& now, MailClass mail_class) {
+  Refusal refusal = AskMessage(now, mail_class);
+  if (!refusal.answer.Go()) return refusal;
+  Monotonic earliest = Monotonic::max();
+  for (const PathHost& host : hosts) earliest = std::min(earliest, std::max(now.monotonic, host.until()));
+  if (earliest > now.monotonic) refusal.Join({earliest, Limit::kBackoff}, nullptr);
+  const auto most = site.rule.site_connections;
+  if (most && connections.size() >= static_cast<std::size_t>(*most)) {
+    refusal.Join({Monotonic::max(), Limit::kSiteConnections}, nullptr);
+  }
+  VisitAccounts([&](Account& one) {
+    refusal.Join(one.allowance.AskConnect(now, mail_class), &one.connects);
+    refusal.Join(one.destination.total.AskConnect(now.monotonic), &one.destination.total_connects);
+  });
+  return refusal;
+}
+
+WaitLine* Path::LineBefore() {
+  WaitLine* before = nullptr;
+  const auto look = [&](WaitLine& line) {
+    if (before == nullptr && line.OthersWaitBefore(message_wait)) before = &line;
+  };
+  VisitAccounts([&](Account& one) {
+    look(one.messages);
+    look(one.destination.total_messages);
+  });
+  look(source_lease.messages);
+  look(sender_lease.messages);
+  return before;
+}
+
+WaitLine* Path::ConnectLineBefore() {
+  WaitLine* before = nullptr;
+  const auto look = [&](WaitLine& line) {
+    if (before == nullptr && line.OthersWaitBefore(connect_wait)) before = &line;
+  };
+  VisitAccounts([&](Account& one) {
+    look(one.connects);
+    look(one.destination.total_connects);
+  });
+  look(source_lease.connects);
+  look(sender_lease.connects);
+  return before;
+}
+
+void Path::Admit(const Now& now, MailClass mail_class) {
+  VisitAccounts([&](Account& one) {
+    CHECK(one.allowance.AdmitMessage(now, mail_class).Go());
+    Destination& destination = one.destination;
+    if (mail_class == MailClass::kTransactional) destination.transactional_until = now.monotonic + kReserveHolds;
+    CHECK(destination.total.AdmitMessage(now.monotonic, ReserveOf(destination, mail_class, now.monotonic)).Go());
+  });
+}
+
+Monotonic Path::BlockedUntil(const Now& now) {
+  if (paused || site.paused || retired || !site.trouble.empty()) return Monotonic::max();
+  Monotonic hosts_until = Monotonic::max();
+  for (const PathHost& host : hosts) hosts_until = std::min(hosts_until, host.until());
+  Monotonic until = hosts_until;
+  VisitAccounts([&](Account& one) {
+    until = std::max(until, one.allowance.BlockedUntil());
+    if (one.allowance.FullToday(now)) {
+      until = std::max(until, one.allowance.AskMessage(now, MailClass::kBulk).not_before);
+    }
+  });
+  return until;
 }
 
 std::uint32_t Path::OpeningLimit() const {
-  if (proven) return static_cast<std::uint32_t>(std::max(1, limits.rule().connections));
+  if (proven) return static_cast<std::uint32_t>(std::max(1, site.rule.connections));
   return Troubled() ? 1 : kUnprovenOpening;
+}
+
+bool Path::Probing() const {
+  return account.allowance.Probing() || (at_provider != nullptr && at_provider->allowance.Probing());
 }
 
 bool Path::Troubled() const {
   return Probing() || std::ranges::any_of(hosts, [](const PathHost& host) { return host.failing(); });
 }
 
-void Path::Bind(Binding now_binding, Monotonic now, CoreCounts& counts) {
+void Path::Bind(Limit now_binding, Monotonic now, CoreCounts& counts) {
   const double seconds = std::chrono::duration<double>(now - std::exchange(bound_since, now)).count();
-  switch (std::exchange(binding, now_binding)) {
-    case Binding::kConnections:
-      counts.limited_seconds_connections += seconds;
-      break;
-    case Binding::kRate:
-    case Binding::kCampaignRate:
-      counts.limited_seconds_rate += seconds;
-      break;
-    case Binding::kBackoff:
-      counts.limited_seconds_backoff += seconds;
-      break;
-    case Binding::kUnsynced:
-      counts.limited_seconds_unsynced += seconds;
-      break;
-    case Binding::kNone:
-    case Binding::kPaused:
-      break;
-  }
+  counts.limited_seconds[static_cast<std::size_t>(std::exchange(binding, now_binding))] += seconds;
 }
 
 }  // namespace postrider::delivery

@@ -1,6 +1,7 @@
 #pragma once
-// A path: one source towards one site. Limits, back-off and reputation belong to it. It knows its connections, which of
-// its MX hosts are in back-off, and what keeps it from sending now. Owned by its Site; single-threaded.
+// A path: one source towards one site. Its limits, back-off and reputation belong to the account that its source has at
+// the site's destination, which other sites may share. It knows its connections, which of its MX hosts are in back-off,
+// and what keeps it from sending now. Owned by its Site; single-threaded.
 
 #include <algorithm>
 #include <array>
@@ -13,18 +14,16 @@
 #include "config/reply.h"
 #include "config/time.h"
 #include "engine/delivery/connection.h"
+#include "engine/delivery/destination.h"
 #include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/leases.h"
 #include "engine/delivery/snapshot.h"
 #include "throttle/backoff.h"
-#include "throttle/path_limits.h"
+#include "throttle/limit.h"
 
 namespace postrider::delivery {
 
 struct Site;
-
-// What keeps a path with ready work from sending, for the operator and the metrics.
-enum class Binding : std::uint8_t { kNone, kConnections, kRate, kCampaignRate, kBackoff, kUnsynced, kPaused };
-[[nodiscard]] std::string_view ToString(Binding binding);
 
 // One MX host as this path meets it: another source may fare better there.
 class PathHost {
@@ -33,8 +32,10 @@ class PathHost {
   void Fail(Monotonic now, std::uint64_t random) { down_.Fail(now, random); }
   // It is there, but has no time for us now (421).
   void FailBusy(Monotonic now, std::uint64_t random) { busy_.Fail(now, random); }
+  // By a reply's action.
+  void Skip(Monotonic until) { skipped_until_ = std::max(skipped_until_, until); }
   void Succeed();
-  [[nodiscard]] Monotonic until() const { return std::max(down_.until(), busy_.until()); }
+  [[nodiscard]] Monotonic until() const { return std::max({down_.until(), busy_.until(), skipped_until_}); }
   [[nodiscard]] bool Blocked(Monotonic now) const { return now < until(); }
   [[nodiscard]] bool failing() const { return down_.failures() + busy_.failures() > 0; }
 
@@ -43,6 +44,7 @@ class PathHost {
 
  private:
   Backoff down_;
+  Monotonic skipped_until_ = Monotonic::min();
   Backoff busy_{std::chrono::seconds(15), std::chrono::minutes(5)};
 };
 
@@ -59,47 +61,79 @@ class Meter {
   std::int64_t second_ = 0;
 };
 
-struct Path {
-  Path(Monotonic now, Site& of_site, SourceOptions from, const EffectiveRule& rule, std::size_t host_count);
+// What keeps a path from sending, and where it may wait for that limit; no line: something else will tell it.
+struct Refusal {
+  postrider::Admission answer;
+  WaitLine* line = nullptr;
 
-  // May a message start now; else what binds and until when (Monotonic::max(): until something else happens).
-  struct Answer {
-    Binding binding = Binding::kNone;
-    Monotonic not_before{};
-  };
-  [[nodiscard]] Answer AskMessage(Monotonic now) const;
-  [[nodiscard]] Answer AskConnect(Monotonic now) const;
+  void Join(const postrider::Admission& other, WaitLine* its_line) {
+    if (other.Go() || (!answer.Go() && other.not_before <= answer.not_before)) return;
+    answer = other;
+    line = its_line;
+  }
+};
+
+struct Path {
+  Path(Monotonic now, Site& of_site, SourceOptions from, Account& own, Account* at_provider, LeaseEntry& of_source,
+       LeaseEntry& of_sender, std::size_t host_count);
+  ~Path();
+
+  // May a message of that class start now: the path's own state and the limits of its accounts. Campaign, pool, source
+  // and sender are asked with the message (Admission).
+  [[nodiscard]] Refusal AskMessage(const Now& now, MailClass mail_class);
+  // May one more connection be opened, by all limits but those that cores share.
+  [[nodiscard]] Refusal AskConnect(const Now& now, MailClass mail_class);
+  // The line in which others wait before it; null: none.
+  [[nodiscard]] WaitLine* LineBefore();
+  [[nodiscard]] WaitLine* ConnectLineBefore();
+  // Takes the permits that AskMessage allowed.
+  void Admit(const Now& now, MailClass mail_class);
+  // Nothing goes before this, and it is not soon: pause, stop, back-off, a day's quota. In the past: it may.
+  [[nodiscard]] Monotonic BlockedUntil(const Now& now);
   // Connections that may be opening at once: few until the path has proven that it leads somewhere.
   [[nodiscard]] std::uint32_t OpeningLimit() const;
   [[nodiscard]] bool Troubled() const;
-  // Back-off about the path is over, but nothing was taken since: one message goes ahead of all others.
-  [[nodiscard]] bool Probing() const { return limits.backoff().failures() > 0 || breaker.failures() > 0; }
+  // A stop or back-off is over, but nothing was taken since: one message goes ahead of all others.
+  [[nodiscard]] bool Probing() const;
 
   // Accounts the time spent under the last binding, then remembers this one.
-  void Bind(Binding now_binding, Monotonic now, CoreCounts& counts);
-
-  // What the receiver said, for the operator: code and text.
+  void Bind(Limit now_binding, Monotonic now, CoreCounts& counts);
+  // What it was told last that was not a yes, for the operator.
   void Remember(const Reply& reply);
+
+  template <typename Visit>
+  void VisitAccounts(Visit visit) {
+    visit(account);
+    if (at_provider != nullptr) visit(*at_provider);
+  }
+  // Where a provider counts: the wider of the two.
+  [[nodiscard]] Account& widest() { return at_provider != nullptr ? *at_provider : account; }
 
   Site& site;
   SourceOptions source;
-  PathLimits limits;
-  Backoff breaker;  // long, for a path down which nothing but refusals come back
+  Account& account;
+  Account* at_provider;  // where its own account is not its provider's
+  LeaseEntry& source_lease;
+  LeaseEntry& sender_lease;
+  WaitSpot message_wait{*this};
+  WaitSpot connect_wait{*this};
   std::vector<PathHost> hosts;
-  int refusals = 0;     // in a row, not about a recipient
   bool proven = false;  // a conversation got through since the last trouble
   bool paused = false;
-  bool retired = false;   // its source is no longer configured
-  bool troubled = false;  // its back-off was told, its end not yet
+  bool retired = false;  // its source is no longer configured
   std::uint32_t opening = 0;
   std::uint32_t in_flight = 0;  // messages
   std::size_t host_turn = 0;    // whose turn it is among hosts of equal preference
   IntrusiveList<Connection, &Connection::path_link> connections;
   IntrusiveList<Connection, &Connection::idle_link> idle;  // the one used last in front
-  Binding binding = Binding::kNone;
+  Limit binding = Limit::kNone;
   Monotonic bound_since{};
   Meter meter;
   std::string last_reply;
+
+ private:
+  // A share of the burst that bulk leaves to transactional mail.
+  [[nodiscard]] static double ReserveOf(const Destination& destination, MailClass mail_class, Monotonic now);
 };
 
 }  // namespace postrider::delivery

@@ -10,7 +10,6 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/windows.h"
-#include "throttle/classify.h"
 #include "throttle/retry_schedule.h"
 
 namespace postrider::delivery {
@@ -45,7 +44,7 @@ struct Settlement::Facts {
   std::uint8_t unknown_count = 0;
   std::uint64_t bytes = 0;
   const Path* path = nullptr;
-  const Connection* connection = nullptr;
+  Connection* connection = nullptr;
   const Flight* flight = nullptr;
 
   void Say(const Reply& reply) {
@@ -72,7 +71,6 @@ message::RenderJob Settlement::RenderJobOf(const WindowJob& job, const CompiledT
 void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp::MessageResult& result) {
   WindowJob& job = *flight.job;
   Path& path = connection.path();
-  parts_.admission->Ended(path);
   Facts facts;
   facts.path = &path;
   facts.connection = &connection;
@@ -86,6 +84,7 @@ void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp:
     case smtp::MessageEnd::kUnknown:
       return Unknown(facts, job, path);
     case smtp::MessageEnd::kNotSent:
+      parts_.admission->Returned(job, path);
       if (!flight.render_problem.empty()) {
         facts.text = flight.render_problem;
         facts.category = Category::kOther;
@@ -93,8 +92,9 @@ void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp:
       }
       facts.category = Category::kBadConnection;
       facts.text = SaidBy(result);
-      return Return(facts, job, path);
+      return Return(facts, job);
     case smtp::MessageEnd::kUnsupported:
+      parts_.admission->Returned(job, path);
       // The receiver's own EHLO says that it takes no such message; to try again would change nothing.
       facts.kind = EventKind::kBounced;
       facts.final = true;
@@ -105,34 +105,45 @@ void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp:
 }
 
 void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result) {
-  const Verdict verdict = Classify(result.reply, result.stage);
-  facts.category = verdict.category;
-  facts.scope = verdict.scope;
   if (result.stage == Stage::kContent) {
     parts_.counts.message_seconds.Observe(
         std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
   }
+  const Judgement judgement = Judge(path.site, result.reply, result.stage);
+  const Verdict& verdict = judgement.verdict;
+  facts.category = verdict.category;
+  facts.scope = verdict.scope;
   if (!result.reply.Positive()) path.Remember(result.reply);
-  const bool about_it = verdict.scope == Scope::kRecipient || verdict.scope == Scope::kMessage;
-  if (verdict.fate == Fate::kDelivered || about_it) PathAnswered(*facts.connection);
-  switch (verdict.fate) {
-    case Fate::kDelivered:
-      facts.kind = EventKind::kDelivered;
+  CountForGuards(job, path, verdict);
+  switch (verdict.scope) {
+    case Scope::kRecipient:
+    case Scope::kMessage:
+    case Scope::kSender:
+    case Scope::kDomain: {
+      // The host and the path are open, whatever it thinks of this one.
+      const MessageEnd end = verdict.fate == Fate::kDelivered  ? MessageEnd::kAccepted
+                             : verdict.fate == Fate::kBounced  ? MessageEnd::kBounced
+                             : verdict.scope == Scope::kSender ? MessageEnd::kTroubled
+                                                               : MessageEnd::kDeferred;
+      PathAnswered(*facts.connection, parts_.admission->Ended(path, end));
+      React(*facts.connection, &job, judgement, result.stage, result.reply);
+      if (verdict.fate == Fate::kDeferred) return Defer(facts, job);
+      facts.kind = verdict.fate == Fate::kDelivered ? EventKind::kDelivered : EventKind::kBounced;
       facts.final = true;
       return Write(job, facts);
-    case Fate::kBounced:
-      facts.kind = EventKind::kBounced;
-      facts.final = true;
-      return Write(job, facts);
-    case Fate::kDeferred:
+    }
+    case Scope::kConnection:
+      // 421 belongs to the connection: what it means for the path is judged when that has ended.
+      parts_.admission->Returned(job, path);
+      break;
+    case Scope::kHost:
+    case Scope::kPath:
+      (void)parts_.admission->Ended(path, MessageEnd::kTroubled);
+      PathRefused(path, facts.connection->host(), result.stage, judgement, result.reply);
       break;
   }
-  if (about_it) return Defer(facts, job);
-  // 421 belongs to the connection: what it means for the path is judged when that has ended.
-  if (verdict.scope != Scope::kConnection) {
-    PathRefused(path, facts.connection->host(), result.stage, verdict.category, result.reply);
-  }
-  Return(facts, job, path);
+  React(*facts.connection, &job, judgement, result.stage, result.reply);
+  Return(facts, job);
 }
 
 // The attempt counts, and the job waits for its next one.
@@ -156,8 +167,7 @@ Wall Settlement::NextDue(const WindowJob& job, Wall not_before) const {
 }
 
 // Nothing was said about the job: it keeps its place, uncharged.
-void Settlement::Return(Facts& facts, WindowJob& job, Path& path) {
-  parts_.admission->Returned(job, path);
+void Settlement::Return(Facts& facts, WindowJob& job) {
   if (++job.returns >= kReturnsMax) return Defer(facts, job);
   parts_.windows->Returned(job);
 }
@@ -167,6 +177,7 @@ void Settlement::Unknown(Facts& facts, WindowJob& job, Path& path) {
   const UnknownOptions& options = parts_.options->unknown;
   if (facts.text.empty()) facts.text = "sent whole, but the final reply never came: it may have been delivered";
   path.last_reply = facts.text;
+  (void)parts_.admission->Ended(path, MessageEnd::kTroubled);
   facts.kind = EventKind::kUnknown;
   facts.category = Category::kBadConnection;
   facts.scope = Scope::kMessage;
@@ -180,7 +191,6 @@ void Settlement::Unknown(Facts& facts, WindowJob& job, Path& path) {
 }
 
 void Settlement::CannotRender(WindowJob& job, Path& path, std::string_view problem) {
-  parts_.admission->Ended(path);
   parts_.admission->Returned(job, path);
   ++parts_.counts.render_failures;
   const std::string sentence =

@@ -14,9 +14,13 @@
 #include "engine/delivery/window.h"
 #include "engine/message/template.h"
 #include "queue/event.h"
+#include "throttle/reply_classifier.h"
 
 namespace postrider::delivery {
 
+struct CampaignEntry;
+struct CampaignPart;
+struct Destination;
 struct Parts;
 struct Site;
 
@@ -42,6 +46,8 @@ class Settlement {
   // our sentence). Failures of attempts begun before one already known say nothing new.
   void HostFailed(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply, Monotonic began,
                   std::string_view address);
+  // What is to be known about a source's account there.
+  void DestinationEvent(const Destination& destination, std::string_view source, std::string_view sentence);
   // What the configuration lacks for a site.
   void SiteEvent(const Site& site, Stage stage, Category category, std::string_view sentence);
   // From a domain's home: it cannot be routed now.
@@ -52,16 +58,24 @@ class Settlement {
   void Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result);
   void Unknown(Facts& facts, WindowJob& job, Path& path);
   void Defer(Facts& facts, WindowJob& job);
-  void Return(Facts& facts, WindowJob& job, Path& path);
+  void Return(Facts& facts, WindowJob& job);
   void Write(WindowJob& job, const Facts& facts);
   void FillWhere(queue::Event& event, const Lane& lane, const Facts& facts) const;
   [[nodiscard]] Wall NextDue(const WindowJob& job, Wall not_before) const;
 
   [[nodiscard]] bool TlsFailureIsForgiven(const Connection& connection) const;
-  // A reply about a recipient or its message came: host and path are open.
-  void PathAnswered(const Connection& connection);
+  // A reply about a recipient or its message came: host and path are open. recovered: the path was in trouble.
+  void PathAnswered(const Connection& connection, bool recovered);
   // A refusal that is not about a recipient.
-  void PathRefused(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply);
+  void PathRefused(Path& path, std::size_t host, Stage stage, const Judgement& judgement, const Reply& reply);
+
+  // -- What replies ask for (reaction.cc)
+  [[nodiscard]] Judgement Judge(const Site& site, const Reply& reply, Stage stage);
+  // The action of the rule that decided, if its threshold is reached. job may be null.
+  void React(Connection& connection, WindowJob* job, const Judgement& judgement, Stage stage, const Reply& reply);
+  void CountForGuards(const WindowJob& job, Path& path, const Verdict& verdict);
+  void GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path, std::string_view reply);
+  void PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, const Reply& reply);
   void PathEvent(const Path& path, std::string_view host, std::string_view address, Stage stage, Category category,
                  Scope scope, const Reply& reply, Monotonic until);
   queue::Event& BeginEvent(Stage stage, Category category, Scope scope, std::string_view text);

@@ -59,7 +59,7 @@ SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::
     for (const std::string_view name : sorted) names += fmt::format("{}:{},", name, route.port);
   }
   target.base_key = fmt::format("{}{}", names, ToText(route.transport));
-  if (!target.hosts.empty()) target.provider = ProviderOfMx(target.hosts.front().name);
+  if (!target.hosts.empty()) target.provider = options.Providers().OfMx(target.hosts.front().name);
   return target;
 }
 
@@ -101,6 +101,7 @@ void Feed::Leave(Lane& lane) {
   Line* line = std::exchange(lane.line, nullptr);
   lane.feed = nullptr;
   if (line == nullptr || --line->members > 0) return;
+  if (line->share->lines == 1 && line->share->part != nullptr) --line->share->part->shares;
   if (--line->share->lines == 0) {
     std::erase_if(site->shares, [line](const auto& share) { return share.get() == line->share; });
   }
@@ -126,6 +127,18 @@ void Feed::AddReady(const Lane& lane, std::uint32_t jobs) {
 void Feed::RemoveReady(const Lane& lane, std::uint32_t jobs) {
   ready -= jobs;
   if (lane.campaign->transactional()) ready_transactional -= jobs;
+}
+
+std::size_t Feed::NextSource() {
+  std::size_t next = 0;
+  std::int64_t all = 0;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    credit[i] += weights[i];
+    all += weights[i];
+    if (credit[i] > credit[next]) next = i;
+  }
+  credit[next] -= all;
+  return next;
 }
 
 Path* Site::FindPath(std::string_view source) {

@@ -3,6 +3,7 @@
 // rule of its mail; what connections are opened to. It holds the feeds, the lines of jobs that may go down the same
 // paths, and its paths, one per source in use. SiteTable owns all sites of a core. Single-threaded.
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <functional>
@@ -15,6 +16,7 @@
 
 #include "config/options.h"
 #include "config/rules.h"
+#include "engine/delivery/destination.h"
 #include "engine/delivery/domain.h"
 #include "engine/delivery/intrusive_list.h"
 #include "engine/delivery/path.h"
@@ -51,11 +53,14 @@ struct SiteTarget {
 // The target of a domain under these options. mx is not looked at if the route has fixed hosts.
 [[nodiscard]] SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx);
 
+struct CampaignPart;
+
 // What one campaign has had of a site, against the others of its class there: who has had the least for its weight goes
 // next. What it could not use while it had nothing to send is not made up for.
 struct Share {
   CampaignEntry* campaign = nullptr;
-  std::uint64_t used = 0;  // grows by kShareUnit / weight with each message
+  CampaignPart* part = nullptr;  // what it may do at the site's provider; found when first needed
+  std::uint64_t used = 0;        // grows by kShareUnit / weight with each message
   std::uint32_t lines = 0;
 };
 inline constexpr std::uint64_t kShareUnit = 1 << 20;
@@ -72,15 +77,19 @@ struct Line {
 struct Feed {
   Site* site = nullptr;
   std::string pool;
+  LeaseEntry* pool_lease = nullptr;
   std::string preferred;             // a source's name, or empty
   std::vector<std::string> sources;  // of the pool
   std::vector<Path*> paths;          // by source; null until one is needed
   std::vector<std::unique_ptr<Line>> lines;
   std::uint32_t ready = 0;                // jobs in those lanes
   std::uint32_t ready_transactional = 0;  // of these
-  std::size_t turn = 0;                   // of the sources
+  std::vector<std::uint32_t> weights;     // of the sources
+  std::vector<std::int64_t> credit;       // smooth weighted turns: the source with most goes next
 
   [[nodiscard]] bool HasReady() const { return ready != 0; }
+  // The source whose turn it is to get a connection.
+  [[nodiscard]] std::size_t NextSource();
   // The line of that class whose turn it is; null: no job of it may go now.
   [[nodiscard]] Line* NextLine(MailClass mail_class) const;
   // Lanes belong to lines from their first job to their end.
@@ -99,6 +108,10 @@ struct Site {
   [[nodiscard]] Path* FindPath(std::string_view source);
   [[nodiscard]] bool HasReady() const;
   [[nodiscard]] bool HasConnections() const;
+  // By the rule, or what it told us itself, if that is less.
+  [[nodiscard]] int MessagesPerConnection() const {
+    return learned_cap == 0 ? rule.messages_per_connection : std::min(rule.messages_per_connection, learned_cap);
+  }
 
   std::string key;
   std::string name;  // its first MX host
@@ -106,17 +119,22 @@ struct Site {
   std::string sample_domain;  // by whose name the rule is found again after a reload
   SiteTarget target;
   std::vector<std::string> mx_names;  // of all hosts, for the rules
+  std::string own_rules;  // patterns of the rules that are about its domains or single hosts alone; most have none
   EffectiveRule rule;
+  Destination* destination = nullptr;           // with own rules its own, else where the provider counts
+  Destination* provider_destination = nullptr;  // the same, if it has none of its own
   std::string auth_secret;
   std::string trouble;  // what the configuration lacks for it; nothing is sent meanwhile
   bool paused = false;
+  int learned_cap = 0;  // messages a connection, found by its refusals; 0: none found
   std::vector<std::unique_ptr<Path>> paths;
   std::vector<std::unique_ptr<Feed>> feeds;
   std::vector<std::unique_ptr<Share>> shares;
   std::array<std::uint64_t, 2> used{};  // by class: what the campaign served last has had
   IntrusiveList<Domain, &Domain::site_link> domains;
   std::move_only_function<void()> on_timer;
-  io::Timer timer;  // when a limit of one of its paths ends
+  io::Timer timer;  // when a limit of its own ends, such as a host's back-off
+  Monotonic wakes_at{};
 
   ListLink<Site> pending_link;   // to be looked at this turn
   ListLink<Site> unsynced_link;  // waits for outcomes to be durable

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "engine/delivery/admission.h"
+#include "engine/delivery/destination.h"
+#include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 
@@ -20,27 +22,42 @@ constexpr std::size_t kVacantMax = 20'000;
 
 bool StillMatters(const Site& site, Monotonic now) {
   return std::ranges::any_of(site.paths, [now](const std::unique_ptr<Path>& path) {
-    return path->limits.backoff().Blocked(now) || path->breaker.Blocked(now) ||
+    return path->account.allowance.BlockedUntil() > now ||
            std::ranges::any_of(path->hosts, [now](const PathHost& host) { return host.Blocked(now); });
   });
 }
 
+// The patterns of the rules that are about these domains or single hosts alone. Rules of other kinds hold for the
+// provider as a whole.
+std::string OwnRulesOf(const Options& options, std::string_view domain, std::span<const std::string> mx_names) {
+  std::string patterns;
+  for (const RuleOptions& rule : options.rules) {
+    const std::string& text = rule.match.text();
+    if (text == "*" || text.starts_with("provider:") || text.starts_with("mx:.")) continue;
+    if (rule.match.Matches(domain, mx_names)) patterns += text + " ";
+  }
+  return patterns;
+}
+
 }  // namespace
 
-std::string SiteTable::KeyOf(const SiteTarget& target, const EffectiveRule& rule) const {
+std::string SiteTable::KeyOf(const SiteTarget& target, std::string_view own_rules) {
   const RouteOptions& route = target.route;
-  return fmt::format("{}|{},{},{}|{}{}{}|{},{},{},{},{}", target.base_key, route.auth_user,
+  return fmt::format("{}|{}|{},{},{}|{}{}{}|{}", target.base_key, target.provider, route.auth_user,
                      route.auth_secret_file.native(), static_cast<int>(route.auth_mechanism),
                      route.auth_without_tls ? 'w' : '-', route.allow_private ? 'p' : '-', route.use_ipv6 ? '6' : '-',
-                     rule.connections, rule.messages_per_connection, rule.message_rate.value_or(RateLimit{}).per_second,
-                     rule.idle.count(), static_cast<int>(rule.tls));
+                     own_rules);
+}
+
+bool SiteTable::Belongs(std::string_view domain, const SiteTarget& target, const Site& site) const {
+  return target.SameAs(site.target) && OwnRulesOf(*parts_.options, domain, site.mx_names) == site.own_rules;
 }
 
 Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
   std::vector<std::string> names;
   for (const SiteHost& host : target.hosts) names.push_back(host.name);
-  const EffectiveRule rule = ResolveRule(*parts_.options, domain, names);
-  auto [place, is_new] = sites_.try_emplace(KeyOf(target, rule));
+  std::string own_rules = OwnRulesOf(*parts_.options, domain, names);
+  auto [place, is_new] = sites_.try_emplace(KeyOf(target, own_rules));
   if (!is_new) {
     Site& known = *place->second;
     if (known.vacant_link.linked) vacant_.Remove(known);
@@ -53,8 +70,11 @@ Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
   site.target = std::move(target);
   site.mx_names = std::move(names);
   site.sample_domain = domain;
+  site.own_rules = std::move(own_rules);
   site.name = site.mx_names.empty() ? std::string(domain) : site.mx_names.front();
   site.provider = site.target.provider;
+  site.rule = ResolveRule(*parts_.options, site.sample_domain, site.mx_names);
+  parts_.destinations->Join(site);
   Apply(site);
   return site;
 }
@@ -82,8 +102,8 @@ void SiteTable::Apply(Site& site) {
     path->retired = !source.has_value();
     path->paused = parts_.admission->SourcePaused(path->source.name);
     if (source) path->source = *source;
-    path->limits.SetRule(parts_.now(), site.rule);
   }
+  parts_.destinations->Refresh(site);
   for (const std::unique_ptr<Feed>& feed : site.feeds) {
     SetSources(*feed, SourcesOf(*parts_.options, feed->pool));
     if (std::ranges::find(feed->sources, feed->preferred) == feed->sources.end()) feed->preferred.clear();
@@ -102,6 +122,7 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
   feed.site = &site;
   feed.pool = pool;
   feed.preferred = wanted;
+  feed.pool_lease = &parts_.leases->Get(SharedLimits::Kind::kPool, pool);
   SetSources(feed, std::move(sources));
   if (feed.sources.empty()) {
     parts_.settlement->SiteEvent(
@@ -110,7 +131,7 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
                     pool));
   } else {
     // So that a thousand sites of one message each do not all go to the first source.
-    feed.turn = parts_.random.Next() % feed.sources.size();
+    feed.credit[parts_.random.Next() % feed.sources.size()] = 1;
   }
   return feed;
 }
@@ -118,6 +139,8 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
 // A path that exists already is the feed's too: what is known of it holds for every pool.
 void SiteTable::SetSources(Feed& feed, std::vector<std::string> sources) {
   feed.sources = std::move(sources);
+  feed.weights.assign(feed.sources.size(), 1);
+  feed.credit.assign(feed.sources.size(), 0);
   feed.paths.assign(feed.sources.size(), nullptr);
   for (std::size_t i = 0; i < feed.sources.size(); ++i) feed.paths[i] = feed.site->FindPath(feed.sources[i]);
 }
@@ -139,8 +162,14 @@ Path* SiteTable::MakePath(Site& site, std::string_view source) {
   if (Path* known = site.FindPath(source)) return known;
   std::optional<SourceOptions> options = FindSource(*parts_.options, source);
   if (!options) return nullptr;
-  Path& path = *site.paths.emplace_back(
-      std::make_unique<Path>(parts_.now(), site, *std::move(options), site.rule, site.target.hosts.size()));
+  Account& own = parts_.destinations->AccountOf(*site.destination, source);
+  Account* at_provider = site.provider_destination == site.destination
+                             ? nullptr
+                             : &parts_.destinations->AccountOf(*site.provider_destination, source);
+  LeaseEntry& lease = parts_.leases->Get(SharedLimits::Kind::kSource, source);
+  Path& path =
+      *site.paths.emplace_back(std::make_unique<Path>(parts_.now(), site, *std::move(options), own, at_provider, lease,
+                                                      parts_.leases->sender(), site.target.hosts.size()));
   path.paused = parts_.admission->SourcePaused(path.source.name);
   return &path;
 }
@@ -160,21 +189,15 @@ void SiteTable::Tick(Monotonic now) {
     if (site->pending_link.linked) continue;
     parts_.admission->Forget(*site);
     vacant_.Remove(*site);
+    parts_.destinations->Leave(*site);
     sites_.erase(site->key);
   }
 }
 
 void SiteTable::Reload() {
-  std::map<std::string, std::unique_ptr<Site>> renamed;
-  for (auto& [key, site] : sites_) {
-    Apply(*site);
-    std::string new_key = KeyOf(site->target, site->rule);
-    // Two sites that only the old rules kept apart stay apart until the second one is empty.
-    while (renamed.contains(new_key)) new_key += '+';
-    site->key = new_key;
-    renamed.emplace(std::move(new_key), std::move(site));
-  }
-  sites_ = std::move(renamed);
+  // A site is what it is by the patterns that match its domains: values that changed are applied to it, and a domain
+  // that other patterns match now leaves (Windows::Reload).
+  for (auto& [key, site] : sites_) Apply(*site);
 }
 
 }  // namespace postrider::delivery

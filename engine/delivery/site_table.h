@@ -29,6 +29,8 @@ class SiteTable {
   // A domain left, or a connection ended.
   void MaybeVacant(Site& site);
   void Tick(Monotonic now);
+  // Whether a domain with this target is still the site's, by the options of now.
+  [[nodiscard]] bool Belongs(std::string_view domain, const SiteTarget& target, const Site& site) const;
   // New options: rules, secrets, sources and pools are looked up again.
   void Reload();
 
@@ -38,7 +40,7 @@ class SiteTable {
   void Apply(Site& site);
   void SetSources(Feed& feed, std::vector<std::string> sources);
   [[nodiscard]] Path* MakePath(Site& site, std::string_view source);
-  [[nodiscard]] std::string KeyOf(const SiteTarget& target, const EffectiveRule& rule) const;
+  [[nodiscard]] static std::string KeyOf(const SiteTarget& target, std::string_view own_rules);
 
   Parts& parts_;
   std::map<std::string, std::unique_ptr<Site>> sites_;

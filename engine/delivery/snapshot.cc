@@ -5,6 +5,7 @@
 #include "engine/delivery/admission.h"
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/destination.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/site_table.h"
@@ -58,7 +59,11 @@ std::vector<std::string> DomainNames(const Site& site) {
   return names;
 }
 
-SiteSnapshot SnapshotOf(const Site& site, const Path& path, Now now) {
+Wall WallOf(Monotonic moment, Now now) {
+  return now.wall + std::chrono::ceil<std::chrono::milliseconds>(moment - now.monotonic);
+}
+
+SiteSnapshot SnapshotOf(const Site& site, Path& path, Now now) {
   SiteSnapshot snapshot;
   snapshot.site = site.name;
   snapshot.provider = site.provider;
@@ -68,24 +73,25 @@ SiteSnapshot SnapshotOf(const Site& site, const Path& path, Now now) {
   snapshot.connections = static_cast<std::uint32_t>(path.connections.size());
   snapshot.messages_per_second = path.meter.PerSecond(now.monotonic);
   snapshot.last_reply = path.last_reply;
-  const Path::Answer asked = path.AskConnect(now.monotonic);
-  const bool blocked = asked.binding == Binding::kBackoff;
-  if (asked.binding == Binding::kPaused) {
+  const Refusal asked = path.AskConnect(now, MailClass::kBulk);
+  const Limit limit = asked.answer.limit;
+  const Monotonic until = path.BlockedUntil(now);
+  if (limit == Limit::kPaused) {
     snapshot.mode = SiteMode::kPaused;
-  } else if (blocked) {
+  } else if (limit == Limit::kStopped) {
+    snapshot.mode = SiteMode::kStopped;
+  } else if (limit == Limit::kBackoff || limit == Limit::kProbing) {
     snapshot.mode = SiteMode::kBackingOff;
   } else if (snapshot.ready > 0 || !path.connections.empty()) {
     snapshot.mode = SiteMode::kNormal;
   }
-  if (blocked) {
-    snapshot.blocked_until = now.wall + std::chrono::ceil<std::chrono::milliseconds>(asked.not_before - now.monotonic);
-  }
+  if (until > now.monotonic && until != Monotonic::max()) snapshot.blocked_until = WallOf(until, now);
+  const Allowance::State state = path.widest().allowance.Describe(now);
+  snapshot.rate_limit = state.adaptive_rate > 0 ? state.adaptive_rate : state.message_rate;
   if (snapshot.ready > 0) {
-    const Binding binding = path.binding != Binding::kNone ? path.binding : asked.binding;
-    snapshot.binding_limit = ToString(binding);
-    if (binding == Binding::kNone || binding == Binding::kConnections) {
-      snapshot.oldest_due = OldestDue(site, path);
-    }
+    const Limit binding = path.binding != Limit::kNone ? path.binding : limit;
+    if (binding != Limit::kNone) snapshot.binding_limit = ToString(binding);
+    if (binding == Limit::kNone || binding == Limit::kConnections) snapshot.oldest_due = OldestDue(site, path);
   }
   return snapshot;
 }
@@ -110,6 +116,57 @@ void CountConnections(const Admission& admission, CoreSnapshot& snapshot) {
       case Connection::Phase::kFinished:
         ++snapshot.connections_closing;
         break;
+    }
+  }
+}
+
+SiteMode ModeOf(Allowance::Mode mode) {
+  switch (mode) {
+    case Allowance::Mode::kNormal:
+      return SiteMode::kNormal;
+    case Allowance::Mode::kBackingOff:
+      return SiteMode::kBackingOff;
+    case Allowance::Mode::kStopped:
+      return SiteMode::kStopped;
+    case Allowance::Mode::kPaused:
+      return SiteMode::kPaused;
+  }
+  return SiteMode::kNormal;
+}
+
+// Of all destinations with mail or trouble, at most as many as sites are shown.
+void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
+  const Now now = parts.loop.now();
+  for (const auto& [key, destination] : parts.destinations->all()) {
+    for (const std::unique_ptr<Account>& account : destination->accounts) {
+      const Allowance::State state = account->allowance.Describe(now);
+      const bool at_rest = state.mode == Allowance::Mode::kNormal && state.adaptive_rate == 0 && state.quota == 0 &&
+                           state.warm_up_day == 0 && state.connections == 0;
+      if (at_rest || snapshot.allowances.size() >= kMaxSitesShown) continue;
+      AllowanceSnapshot& one = snapshot.allowances.emplace_back();
+      one.source = account->source;
+      one.receiver = destination->name;
+      one.is_provider = destination->is_provider;
+      one.mode = ModeOf(state.mode);
+      one.rate_limit = state.message_rate;
+      one.adaptive_rate = state.adaptive_rate;
+      one.reason = state.reason;
+      if (state.until > now.monotonic) one.stopped_until = WallOf(state.until, now);
+      one.quota_used = state.quota_used;
+      one.quota = state.quota;
+      one.warm_up_day = state.warm_up_day;
+      one.last_replies = state.last_replies;
+    }
+    for (const auto& [id, part] : destination->campaigns) {
+      if (part->guard.alarm() == Alarm::kNone) continue;
+      const Finding finding = part->guard.Describe(part->name, destination->name);
+      GuardSnapshot& one = snapshot.guards.emplace_back();
+      one.kind = GuardKind::kCampaign;
+      one.state = finding.alarm == Alarm::kTripped ? GuardState::kTripped : GuardState::kWarning;
+      one.campaign = part->name;
+      one.receiver = destination->name;
+      one.reason = finding.why + (finding.go_on.empty() ? "" : "; " + finding.go_on);
+      one.since = WallOf(finding.since, now);
     }
   }
 }
@@ -141,7 +198,9 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains) {
       snapshot.sites.push_back(std::move(one));
     }
   }
+  FillAllowances(parts, snapshot);
   snapshot.counts = parts.counts;
+  snapshot.rule_hits = parts.rule_hits;
   std::ranges::stable_sort(snapshot.sites, [](const SiteSnapshot& a, const SiteSnapshot& b) {
     return a.messages_per_second != b.messages_per_second ? a.messages_per_second > b.messages_per_second
                                                           : a.ready > b.ready;

@@ -14,6 +14,7 @@
 #include "config/time.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
+#include "throttle/limit.h"
 
 namespace postrider::delivery {
 
@@ -83,7 +84,6 @@ struct GuardSnapshot {
 
 // Under a name that configuration or program gives: a reply rule's, a limit's. Few.
 using NamedCounts = std::map<std::string, std::uint64_t, std::less<>>;
-using NamedSeconds = std::map<std::string, double, std::less<>>;
 
 inline constexpr std::size_t kActionKinds = static_cast<std::size_t>(ActionKind::kBounceDomain) + 1;
 
@@ -98,10 +98,7 @@ struct CoreCounts {
   std::uint64_t bytes_sent = 0;
   std::uint64_t render_failures = 0;
   std::uint64_t path_backoffs = 0;
-  double limited_seconds_connections = 0;  // time that paths with work stood still, by the limit that bound
-  double limited_seconds_rate = 0;
-  double limited_seconds_backoff = 0;
-  double limited_seconds_unsynced = 0;                // admission stopped by unsynced_outcomes_max
+  std::array<double, kLimits> limited_seconds{};      // time that paths with work stood still, by the Limit that bound
   std::array<std::uint64_t, kActionKinds> actions{};  // that replies caused, by ActionKind
   std::uint64_t unmatched_replies = 0;                // negative ones that no reply rule knew
   Histogram connect_seconds;
@@ -128,7 +125,6 @@ struct CoreSnapshot {
   std::vector<AllowanceSnapshot> allowances;      // those in use
   std::vector<GuardSnapshot> guards;              // those that do not rest
   NamedCounts rule_hits;                          // replies that a rule decided, by its name
-  NamedSeconds limited_seconds;                   // as in CoreCounts, for limits that have no field there, by name
 };
 
 inline constexpr std::size_t kMaxSitesShown = 1000;

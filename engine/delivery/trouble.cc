@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/delivery/admission.h"
@@ -15,8 +16,6 @@
 namespace postrider::delivery {
 namespace {
 
-// So many refusals in a row that are not about a recipient hold the path for long.
-constexpr int kBreakerRefusals = 20;
 // A host that broke the connection so often while messages were in flight is spoken to in lock-step.
 constexpr int kFlightBreaks = 3;
 
@@ -85,13 +84,7 @@ void Settlement::TlsFailed(Connection& connection) {
 
 // ---- connections
 
-void Settlement::Opened(Connection& connection) {
-  Path& path = connection.path();
-  --path.opening;
-  path.proven = true;
-  // Others waited for this one to prove the path.
-  parts_.admission->MarkPending(path.site);
-}
+void Settlement::Opened(Connection& connection) { parts_.admission->ConnectionOpened(connection); }
 
 void Settlement::ConnectionEnded(Connection& connection, const smtp::ConversationEnd& end) {
   using Kind = smtp::ConversationEnd::Kind;
@@ -105,7 +98,18 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
 
   if (!connection.opened()) {
     const bool about_us = end.kind == Kind::kAuthUnavailable || end.stage == Stage::kAuth;
-    if (about_us) return PathRefused(path, connection.host(), Stage::kAuth, category, words);
+    if (about_us) {
+      const Judgement judgement{{category, Fate::kDeferred, Scope::kPath}, nullptr};
+      return PathRefused(path, connection.host(), Stage::kAuth, judgement, words);
+    }
+    // A reply before any mail may be about us: what its rule says goes beyond the host's own back-off.
+    if (end.reply.code != 0) {
+      const Judgement judgement = Judge(path.site, end.reply, end.stage);
+      React(connection, nullptr, judgement, end.stage, end.reply);
+      if (judgement.rule != nullptr && judgement.verdict.scope == Scope::kPath) {
+        return PathRefused(path, connection.host(), end.stage, judgement, end.reply);
+      }
+    }
     // A broken handshake where plaintext may follow: a fresh connection tells whether it was chance.
     if (!connection.tls_problem().empty() && TlsFailureIsForgiven(connection)) return;
     return HostFailed(path, connection.host(), end.stage, category, words, connection.dialled_at(),
@@ -121,9 +125,13 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
   // A server may close as it likes, between messages or after some: then another connection is all it takes.
   const bool served = connection.replied() > 0 || connection.messages() == 0;
   switch (end.kind) {
-    case Kind::kServerClosing:
-      if (!served) PathRefused(path, connection.host(), end.stage, category, words);
+    case Kind::kServerClosing: {
+      const Judgement judgement = Judge(path.site, end.reply, end.stage);
+      React(connection, nullptr, judgement, end.stage, end.reply);
+      const bool about_path = judgement.rule != nullptr && judgement.verdict.scope == Scope::kPath;
+      if (!served || about_path) PathRefused(path, connection.host(), end.stage, judgement, words);
       return;
+    }
     case Kind::kBroken:
       if (served && end.stage == Stage::kIdle) return;
       if (in_flight_style && ++host.flight_breaks >= kFlightBreaks) host.lock_step = true;
@@ -154,7 +162,8 @@ void Settlement::HostFailed(Path& path, std::size_t host, Stage stage, Category 
   } else {
     state.Fail(now, parts_.random.Next());
   }
-  if (path.AskConnect(now).binding == Binding::kBackoff) ++parts_.counts.path_backoffs;
+  const auto blocked = [now](const PathHost& one) { return one.Blocked(now); };
+  if (std::ranges::all_of(path.hosts, blocked)) ++parts_.counts.path_backoffs;
   parts_.admission->MarkPending(path.site);
   if (std::exchange(state.troubled, true)) return;
   PathEvent(path, path.site.target.hosts[host].name, address, stage, category, Scope::kHost, reply, state.until());
@@ -162,9 +171,8 @@ void Settlement::HostFailed(Path& path, std::size_t host, Stage stage, Category 
 
 // ---- paths
 
-void Settlement::PathAnswered(const Connection& connection) {
+void Settlement::PathAnswered(const Connection& connection, bool recovered) {
   Path& path = connection.path();
-  path.refusals = 0;
   // Only now: a host that greets well and then breaks off has not recovered.
   PathHost& host = path.hosts[connection.host()];
   if (host.failing()) host.Succeed();
@@ -174,29 +182,30 @@ void Settlement::PathAnswered(const Connection& connection) {
     PathEvent(path, path.site.target.hosts[connection.host()].name, connection.remote_address(), Stage::kNone,
               Category::kNone, Scope::kHost, words, {});
   }
-  if (!path.Probing()) return;
-  path.limits.backoff().Succeed();
-  path.breaker.Succeed();
+  if (!recovered) return;
   parts_.admission->MarkPending(path.site);
-  if (!std::exchange(path.troubled, false)) return;
+  if (!std::exchange(path.widest().troubled, false)) return;
   words.text = "mail is taken again";
   PathEvent(path, {}, {}, Stage::kNone, Category::kNone, Scope::kPath, words, {});
 }
 
-void Settlement::PathRefused(Path& path, std::size_t host, Stage stage, Category category, const Reply& reply) {
-  const Monotonic now = parts_.now();
+void Settlement::PathRefused(Path& path, std::size_t host, Stage stage, const Judgement& judgement,
+                             const Reply& reply) {
+  const Now now = parts_.loop.now();
   path.Remember(reply);
   path.proven = false;
-  ++path.refusals;
-  const bool was_blocked = path.limits.backoff().Blocked(now) || path.breaker.Blocked(now);
-  path.limits.backoff().Fail(now, parts_.random.Next());
-  const bool trips = path.refusals >= kBreakerRefusals && !path.breaker.Blocked(now);
-  if (trips) path.breaker.Fail(now, parts_.random.Next());
-  if (!was_blocked) ++parts_.counts.path_backoffs;
+  const std::string_view why = judgement.rule != nullptr ? std::string_view(judgement.rule->name) : "refused";
+  Account& account = path.widest();
+  const Allowance::Refusal refusal = account.allowance.Refused(now, why, reply, parts_.random.Next());
+  if (judgement.verdict.category == Category::kThrottled && judgement.rule == nullptr) {
+    (void)account.allowance.Throttled(now, why, reply);
+  }
+  if (refusal.blocked) ++parts_.counts.path_backoffs;
+  account.messages.CallNext();
   parts_.admission->MarkPending(path.site);
-  if (std::exchange(path.troubled, true) && !trips) return;
-  PathEvent(path, path.site.target.hosts[host].name, {}, stage, category, Scope::kPath, reply,
-            std::max(path.limits.backoff().until(), path.breaker.until()));
+  if (std::exchange(account.troubled, true) && !refusal.tripped) return;
+  PathEvent(path, path.site.target.hosts[host].name, {}, stage, judgement.verdict.category, Scope::kPath, reply,
+            refusal.until);
 }
 
 // ---- events
@@ -223,6 +232,13 @@ void Settlement::PathEvent(const Path& path, std::string_view host, std::string_
   event.code = static_cast<std::uint16_t>(reply.code);
   event.enhanced = reply.enhanced;
   if (until > parts_.now()) event.next_due = WallOf(until);
+  parts_.writer.Publish();
+}
+
+void Settlement::DestinationEvent(const Destination& destination, std::string_view source, std::string_view sentence) {
+  queue::Event& event = BeginEvent(Stage::kNone, Category::kOther, Scope::kPath, sentence);
+  (destination.is_provider ? event.provider : event.site) = destination.name;
+  event.source = source;
   parts_.writer.Publish();
 }
 

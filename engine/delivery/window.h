@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "config/time.h"
 #include "engine/delivery/intrusive_list.h"
 #include "queue/job.h"
 
 namespace postrider::delivery {
 
 struct CampaignEntry;
+struct CampaignPart;
 struct CompiledTemplate;
 struct Domain;
 struct Feed;
@@ -35,6 +37,7 @@ struct WindowJob {
   std::uint32_t returns = 0;  // times it came back without anything having been said about it
   std::uint64_t order = 0;    // its place in the domain's line
   bool in_flight = false;     // with a connection
+  Monotonic admitted{};       // when; its permits are of that moment
 
   [[nodiscard]] const queue::Job& job() const { return batch->taken.jobs[index]; }
 };
@@ -43,7 +46,7 @@ struct WindowJob {
 enum class LaneEnd : std::uint8_t { kNone, kCancelled, kExpired, kBounced };
 
 struct Lane {
-  ListLink<Lane> feed_link;      // in its line, or in its campaign's throttled ones
+  ListLink<Lane> feed_link;      // in its line, or among its campaign's throttled or held ones
   ListLink<Lane> campaign_link;  // among its campaign's lanes
   ListLink<Lane> ending_link;    // among those whose jobs end without an attempt
   Domain* domain = nullptr;
@@ -52,8 +55,13 @@ struct Lane {
   Line* line = nullptr;       // its campaign's in that feed
   std::string wanted_source;  // by its retries, again; empty: any of the pool
   LaneEnd end = LaneEnd::kNone;
-  bool throttled = false;  // by its campaign's rate
+  bool throttled = false;        // waits with its campaign, for the campaign's rate ...
+  CampaignPart* held = nullptr;  // ... or for what the campaign may do at one provider
   std::uint32_t in_flight = 0;
+
+  // Its jobs may go as soon as its turn comes.
+  [[nodiscard]] bool InLine() const { return feed_link.linked && !throttled && held == nullptr; }
+
   IntrusiveList<WindowJob, &WindowJob::link> jobs;
   std::shared_ptr<const CompiledTemplate> compiled;  // of the last job rendered
   std::uint32_t compiled_number = 0;

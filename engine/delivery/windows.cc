@@ -253,7 +253,7 @@ void Windows::Place(Domain& domain, Batch& batch) {
     lane->jobs.PushBack(placed);
     ++domain.waiting;
     ++jobs_;
-    if (lane->feed_link.linked && !lane->throttled) lane->feed->AddReady(*lane, 1);
+    if (lane->InLine()) lane->feed->AddReady(*lane, 1);
   }
   for (Lane* one : touched) Judge(*one, true);
   if (domain.site != nullptr) parts_.admission->MarkPending(*domain.site);
@@ -282,6 +282,17 @@ void Windows::PruneLanes(Domain& domain) {
     if (lane->feed != nullptr) lane->feed->Leave(*lane);
     return true;
   });
+}
+
+void Windows::SendElsewhere(Domain& domain, std::chrono::nanoseconds after) {
+  if (!domain.leaving) Leave(domain, after);
+}
+
+void Windows::BounceRest(Domain& domain, std::string_view problem) {
+  if (domain.mode != Domain::Mode::kSend) return;
+  domain.mode = Domain::Mode::kBounce;
+  domain.problem = problem;
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) Judge(*lane, false);
 }
 
 // ---- changes from outside
@@ -373,7 +384,10 @@ void Windows::Reload() {
     const RouteOptions* route = FindRoute(*parts_.options, domain->name);
     const bool fixed_hosts = route != nullptr && !route->hosts.empty();
     const bool known = fixed_hosts || domain->mx != nullptr;
-    if (known && TargetOf(*parts_.options, domain->name, domain->mx.get()).SameAs(domain->site->target)) continue;
+    if (known) {
+      const SiteTarget target = TargetOf(*parts_.options, domain->name, domain->mx.get());
+      if (parts_.sites->Belongs(domain->name, target, *domain->site)) continue;
+    }
     Leave(*domain, {});
     Consider(*domain);
   }

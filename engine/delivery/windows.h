@@ -43,6 +43,10 @@ class Windows {
   // Asks for more of this domain if it runs low; it stays.
   void Refill(Domain& domain);
 
+  // It was told that it is at the wrong host: its home looks its MX up again after so long.
+  void SendElsewhere(Domain& domain, std::chrono::nanoseconds after);
+  // It takes no mail: all that waits for it ends as bounced, with this sentence.
+  void BounceRest(Domain& domain, std::string_view problem);
   // By command.
   void CampaignChanged(CampaignEntry& entry);
   // New options: domains that go elsewhere now are let go, to be assigned again.
@@ -51,8 +55,11 @@ class Windows {
   void JoinLine(Lane& lane);
   void LeaveLine(Lane& lane);
   // Its campaign's rate is used up: the lane waits with its campaign until Unthrottle.
-  void Throttle(Lane& lane);
+  void Throttle(Lane& lane, Monotonic until);
   void Unthrottle(CampaignEntry& entry);
+  // The same for what its campaign may do at one provider; max(): until Unhold.
+  void Hold(Lane& lane, CampaignPart& part, Monotonic until);
+  void Unhold(CampaignPart& part);
   // Gives up all jobs in all windows; nothing is taken any more.
   void Drain();
 

@@ -16,10 +16,7 @@ void Add(delivery::CoreCounts& sum, const delivery::CoreCounts& core) {
   sum.bytes_sent += core.bytes_sent;
   sum.render_failures += core.render_failures;
   sum.path_backoffs += core.path_backoffs;
-  sum.limited_seconds_connections += core.limited_seconds_connections;
-  sum.limited_seconds_rate += core.limited_seconds_rate;
-  sum.limited_seconds_backoff += core.limited_seconds_backoff;
-  sum.limited_seconds_unsynced += core.limited_seconds_unsynced;
+  for (std::size_t i = 0; i < kLimits; ++i) sum.limited_seconds[i] += core.limited_seconds[i];
   for (std::size_t kind = 0; kind < sum.actions.size(); ++kind) sum.actions[kind] += core.actions[kind];
   sum.unmatched_replies += core.unmatched_replies;
   sum.connect_seconds.Add(core.connect_seconds);
@@ -55,12 +52,7 @@ CoreTotals SumUp(std::span<const delivery::CoreSnapshot> cores) {
     sum.lateness_seconds = std::max(sum.lateness_seconds, core.lateness_seconds);
     for (std::size_t mode = 0; mode < sum.paths.size(); ++mode) sum.paths[mode] += core.paths[mode];
     for (const auto& [rule, hits] : core.rule_hits) sum.rule_hits[rule] += hits;
-    for (const auto& [limit, seconds] : core.limited_seconds) sum.limited_seconds[limit] += seconds;
   }
-  sum.limited_seconds["connections"] += sum.counts.limited_seconds_connections;
-  sum.limited_seconds["rate"] += sum.counts.limited_seconds_rate;
-  sum.limited_seconds["back-off"] += sum.counts.limited_seconds_backoff;
-  sum.limited_seconds["unsynced"] += sum.counts.limited_seconds_unsynced;
   return sum;
 }
 

@@ -25,7 +25,6 @@ struct CoreTotals {
   double messages_per_second = 0;
   std::array<std::uint32_t, delivery::kSiteModes> paths{};
   delivery::NamedCounts rule_hits;
-  delivery::NamedSeconds limited_seconds;  // by the limit's name, those of CoreCounts included
 };
 
 [[nodiscard]] CoreTotals SumUp(std::span<const delivery::CoreSnapshot> cores);

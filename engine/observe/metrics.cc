@@ -131,7 +131,9 @@ void AddSending(MetricPage& page, const CoreTotals& machine) {
       .Value(counts.path_backoffs);
   page.Add(Counter("postrider_limited_seconds_total",
                    "Seconds that paths with work stood still, by the limit that bound them."));
-  for (const auto& [limit, seconds] : machine.limited_seconds) page.Value(seconds, {{"limit", limit}});
+  for (std::size_t i = 1; i < kLimits; ++i) {
+    page.Value(machine.counts.limited_seconds[i], {{"limit", ToString(static_cast<Limit>(i))}});
+  }
   page.Add(Gauge("postrider_lateness_seconds", "Age of the oldest job that is due and that no limit holds."))
       .Value(machine.lateness_seconds);
   page.Add(Gauge("postrider_active_domains", "Domains that work is taken from now.")).Value(machine.active_domains);

@@ -104,7 +104,7 @@ TEST(Rate, OfAPathHoldsInEverySpan) {
   for (std::size_t i = 45; i < receiver.taken.size(); ++i) {
     EXPECT_GE(receiver.taken[i].time - receiver.taken[i - 45].time, std::chrono::milliseconds(1100)) << i;
   }
-  EXPECT_GT(world.Snapshot().counts.limited_seconds_rate, 40);
+  EXPECT_GT(world.Snapshot().counts.limited_seconds[static_cast<std::size_t>(Limit::kMessageRate)], 40);
 }
 
 TEST(Rate, BelowOneASecondIsKeptWithOneConnection) {
@@ -141,7 +141,7 @@ TEST(Unsynced, OutcomesStopAdmissionAtTheLimit) {
   world.RunFor(seconds(30));
   // What a crash now would repeat; one request is the memory that TLS works there.
   EXPECT_EQ(receiver.taken.size(), 49u);
-  EXPECT_GT(world.Snapshot().counts.limited_seconds_unsynced, 25);
+  EXPECT_GT(world.Snapshot().counts.limited_seconds[static_cast<std::size_t>(Limit::kUnsynced)], 25);
   world.store_stands_still = false;
   ASSERT_TRUE(world.RunToEnd());
   EXPECT_LE(world.most_unsynced, 50u);

@@ -42,10 +42,10 @@ TEST(DeadSite, KeepsItsMailUnchargedAndInOrderUntilItReturns) {
   const CoreSnapshot snapshot = world.Snapshot();
   ASSERT_EQ(snapshot.sites.size(), 1u);
   EXPECT_EQ(snapshot.sites[0].mode, SiteMode::kBackingOff);
-  EXPECT_EQ(snapshot.sites[0].binding_limit, "back-off");
+  EXPECT_EQ(snapshot.sites[0].binding_limit, "backoff");
   EXPECT_TRUE(snapshot.sites[0].blocked_until.has_value());
   EXPECT_EQ(snapshot.lateness_seconds, 0) << "what is limited is not late";
-  EXPECT_GT(snapshot.counts.limited_seconds_backoff, 500);
+  EXPECT_GT(snapshot.counts.limited_seconds[static_cast<std::size_t>(Limit::kBackoff)], 500);
 
   receiver.script.listening = true;
   ASSERT_TRUE(world.RunToEnd(hours(1)));

@@ -64,7 +64,7 @@ Snapshot TwoCores() {
     core.counts.attempts = 10 + i;
     core.counts.handshakes_full = 3;
     core.counts.handshakes_resumed = 4;
-    core.counts.limited_seconds_rate = 1.5;
+    core.counts.limited_seconds[static_cast<std::size_t>(Limit::kMessageRate)] = 1.5;
     core.counts.connect_seconds.Observe(0.002);
     core.counts.connect_seconds.Observe(1e6);
     core.connections_busy = 7;
@@ -105,7 +105,7 @@ TEST(Metrics, GiveTheFiguresOfQueueAndCores) {
       {"postrider_connections{state=\"idle\"}", 0},
       {"postrider_tls_handshakes_total{result=\"full\"}", 6},
       {"postrider_tls_handshakes_total{result=\"resumed\"}", 8},
-      {"postrider_limited_seconds_total{limit=\"rate\"}", 3},
+      {"postrider_limited_seconds_total{limit=\"message-rate\"}", 3},
       {"postrider_lateness_seconds", 1},
       {"postrider_dns_queries_total", 10},
       {"postrider_store_commits_total", 11},

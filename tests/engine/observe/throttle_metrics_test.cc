@@ -59,13 +59,12 @@ TEST(ThrottleMetrics, AddUpTheSecondsOfEveryLimitUnderItsName) {
   Snapshot snapshot;
   for (int i = 0; i < 2; ++i) {
     delivery::CoreSnapshot& core = snapshot.cores.emplace_back();
-    core.counts.limited_seconds_rate = 1;
-    core.limited_seconds["rate"] = 0.25;
-    core.limited_seconds["provider total"] = 3;
+    core.counts.limited_seconds[static_cast<std::size_t>(Limit::kMessageRate)] = 1.25;
+    core.counts.limited_seconds[static_cast<std::size_t>(Limit::kTotalRate)] = 3;
   }
   const std::string page = Page(snapshot);
-  EXPECT_THAT(page, HasSubstr("postrider_limited_seconds_total{limit=\"rate\"} 2.5\n"));
-  EXPECT_THAT(page, HasSubstr("postrider_limited_seconds_total{limit=\"provider total\"} 6\n"));
+  EXPECT_THAT(page, HasSubstr("postrider_limited_seconds_total{limit=\"message-rate\"} 2.5\n"));
+  EXPECT_THAT(page, HasSubstr("postrider_limited_seconds_total{limit=\"total-rate\"} 6\n"));
   EXPECT_THAT(page, HasSubstr("postrider_limited_seconds_total{limit=\"unsynced\"} 0\n"));
 }
 

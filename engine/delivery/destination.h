@@ -1,0 +1,131 @@
+#pragma once
+// A destination: who counts our mail. All sites of one provider are one destination; a site whose provider is unknown
+// is one by itself. A site whose domains have rules of their own has a destination of its own too, with those rules,
+// and is counted at its provider's as well. A destination holds an account for each source that sends there: the
+// source's allowance with those who wait for it; and what one campaign may do there. All of a destination lives on one
+// core. Single-threaded.
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/rules.h"
+#include "engine/delivery/connection.h"
+#include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/wait_line.h"
+#include "engine/delivery/window.h"
+#include "queue/campaign.h"
+#include "throttle/action_counter.h"
+#include "throttle/allowance.h"
+#include "throttle/guard.h"
+#include "throttle/local_limit.h"
+
+namespace postrider::delivery {
+
+struct Destination;
+struct Site;
+
+// One source's allowance at a destination.
+struct Account {
+  Account(Parts& parts, Destination& at, std::string from);
+
+  Destination& destination;
+  const std::string source;
+  Allowance allowance;
+  WaitLine messages;
+  WaitLine connects;
+  // Connections without work at any of its sites, the one idle longest in front: they make room for those that have.
+  IntrusiveList<Connection, &Connection::account_idle_link> idle;
+  std::uint32_t paths = 0;
+  bool troubled = false;  // its trouble was told, its end not yet
+  bool saving = false;    // a save is on its way to the disk
+  bool forgotten_on_disk = true;
+  ActionCounter actions;
+};
+
+// One campaign at a destination.
+struct CampaignPart {
+  CampaignPart(Parts& parts, const CampaignEntry& campaign, const GuardNumbers& numbers);
+
+  const std::string name;  // the campaign's
+  LocalLimit limit{Limit::kCampaignAtProvider};
+  CampaignGuard guard;
+  ActionCounter actions;
+  IntrusiveList<Lane, &Lane::feed_link> held;  // until the limit lets one go, or the guard is lifted
+  io::Timer timer;
+  std::uint32_t shares = 0;  // sites where it has mail
+  Monotonic touched{};
+
+  [[nodiscard]] bool Paused() const { return guard.alarm() == Alarm::kTripped; }
+};
+
+struct Destination {
+  Destination(Parts& parts, std::string its_key, std::string its_name, bool provider);
+
+  const std::string key;   // the provider's name, else the site's key
+  const std::string name;  // the provider's, else the site's
+  const bool is_provider;
+  EffectiveRule rule;
+  LocalLimit total{Limit::kTotalRate, Limit::kTotalConnections};  // of all sources
+  WaitLine total_messages;
+  WaitLine total_connects;
+  Monotonic transactional_until = Monotonic::min();  // its share of `total` is left free until then
+  std::vector<std::unique_ptr<Account>> accounts;
+  std::map<queue::CampaignId, std::unique_ptr<CampaignPart>> campaigns;
+  std::uint32_t sites = 0;
+  Monotonic vacant_since{};
+};
+
+class DestinationTable {
+ public:
+  explicit DestinationTable(Parts& parts) : parts_(parts) {}
+
+  // What was saved of allowances in the last run; each is restored when its account is made.
+  void Remember(std::string_view key, std::string_view value);
+
+  // Where the mail of a site is counted, the site's own destination in front. Made if new.
+  void Join(Site& site);
+  void Leave(Site& site);
+  [[nodiscard]] Account& AccountOf(Destination& destination, std::string_view source);
+  [[nodiscard]] CampaignPart& PartOf(Destination& destination, const CampaignEntry& campaign);
+
+  // Saves what changed, and forgets destinations that nothing uses and whose history no longer matters.
+  void Tick();
+  // What mail waits for is saved at once.
+  void SaveIfUrgent(Account& account) {
+    if (account.allowance.SaveNow()) Save(account);
+  }
+  // The writer's first so many requests are durable.
+  void Durable(std::uint64_t requests);
+  // At the end of a drain: the exact state of every allowance.
+  void SaveAll();
+  // New options: the rules of the site's destinations are looked up again.
+  void Refresh(const Site& site);
+
+  [[nodiscard]] std::map<std::string, std::unique_ptr<Destination>>& all() { return destinations_; }
+  [[nodiscard]] const std::map<std::string, std::unique_ptr<Destination>>& all() const { return destinations_; }
+
+ private:
+  struct SaveUnderWay {
+    std::uint64_t request = 0;
+    Account* account = nullptr;
+    std::uint64_t number = 0;
+  };
+  [[nodiscard]] Destination& Get(const std::string& key, const std::string& name, bool is_provider,
+                                 const EffectiveRule& rule);
+  void Apply(Destination& destination, const EffectiveRule& rule);
+  [[nodiscard]] EffectiveRule ProviderRuleOf(const Site& site) const;
+  void Save(Account& account);
+  [[nodiscard]] bool StillMatters(const Destination& destination) const;
+
+  Parts& parts_;
+  std::map<std::string, std::unique_ptr<Destination>> destinations_;
+  std::map<std::string, std::string, std::less<>> saved_;  // of the last run, not yet restored
+  std::deque<SaveUnderWay> saves_;
+};
+
+}  // namespace postrider::delivery

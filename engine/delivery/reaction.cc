@@ -1,0 +1,139 @@
+// The part of Settlement that acts on what replies say beyond the one recipient: rules and their actions, and the
+// guards that look at many outcomes together.
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "engine/delivery/admission.h"
+#include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/destination.h"
+#include "engine/delivery/parts.h"
+#include "engine/delivery/path.h"
+#include "engine/delivery/settlement.h"
+#include "engine/delivery/site.h"
+#include "engine/delivery/windows.h"
+#include "throttle/classify.h"
+
+namespace postrider::delivery {
+namespace {
+
+// A transactional campaign whose sender is refused goes on at this rate: somebody waits for each of its messages.
+constexpr RateLimit kSlowed{1.0 / 60, 1};
+// Before the MX of a domain that led to the wrong host is looked up again.
+constexpr std::chrono::minutes kResolveAgainAfter{1};
+
+bool IsHardBounce(const Verdict& verdict) {
+  if (verdict.fate != Fate::kBounced) return false;
+  return verdict.category == Category::kBadMailbox || verdict.category == Category::kBadDomain ||
+         verdict.category == Category::kInactiveMailbox;
+}
+
+}  // namespace
+
+Judgement Settlement::Judge(const Site& site, const Reply& reply, Stage stage) {
+  if (reply.Positive() || parts_.settings.classifier == nullptr) return {Classify(reply, stage), nullptr};
+  const Judgement judgement = parts_.settings.classifier->Classify(reply, stage, site.provider);
+  if (judgement.rule == nullptr) {
+    ++parts_.counts.unmatched_replies;
+  } else {
+    ++parts_.rule_hits[judgement.rule->name];
+  }
+  return judgement;
+}
+
+void Settlement::React(Connection& connection, WindowJob* job, const Judgement& judgement, Stage stage,
+                       const Reply& reply) {
+  if (judgement.rule == nullptr || judgement.rule->action.kind == ActionKind::kNone) return;
+  const ReplyRule& rule = *judgement.rule;
+  const ReplyAction& action = rule.action;
+  Path& path = connection.path();
+  Account& account = path.widest();
+  const Now now = parts_.loop.now();
+  if (action.kind == ActionKind::kPauseSender) {
+    if (job != nullptr) PauseSender(*job, path, rule, reply);
+    return;
+  }
+  if (!account.actions.Count(rule.name, action, now.monotonic)) return;
+  const auto host = connection.host();
+  Monotonic until{};
+  switch (action.kind) {
+    case ActionKind::kNone:
+    case ActionKind::kPauseSender:
+      return;
+    case ActionKind::kReconnect:
+      // So many it took, and no more: the next connection closes in time.
+      if (connection.replied() > 1) path.site.learned_cap = static_cast<int>(connection.replied());
+      connection.Quit();
+      break;
+    case ActionKind::kResolveAgain:
+      if (job != nullptr) parts_.windows->SendElsewhere(*job->lane->domain, kResolveAgainAfter);
+      break;
+    case ActionKind::kSkipHost:
+      until = now.monotonic + action.duration;
+      path.hosts[host].Skip(until);
+      break;
+    case ActionKind::kLowerRate:
+      if (!account.allowance.Throttled(now, rule.name, reply, action.messages_per_second)) return;
+      break;
+    case ActionKind::kLowerConnections:
+      if (!account.allowance.LowerConnections(now, action.duration, rule.name, reply)) return;
+      until = now.monotonic + action.duration;
+      break;
+    case ActionKind::kStopPath:
+      until = account.allowance.Stop(now, action.duration, rule.name, reply);
+      account.troubled = true;
+      break;
+    case ActionKind::kBounceDomain:
+      if (job != nullptr) parts_.windows->BounceRest(*job->lane->domain, reply.text);
+      break;
+  }
+  ++parts_.counts.actions[static_cast<std::size_t>(action.kind)];
+  account.messages.CallNext();
+  parts_.admission->MarkPending(path.site);
+  Reply words = reply;
+  words.text = fmt::format("{} by rule {}: {}", ToString(action.kind), rule.name, reply.text);
+  PathEvent(path, path.site.target.hosts[host].name, connection.remote_address(), stage, judgement.verdict.category,
+            judgement.verdict.scope, words, until);
+}
+
+// Its sender is refused here, and nowhere else: the campaign stops at this provider; a transactional one is slowed.
+void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, const Reply& reply) {
+  const Now now = parts_.loop.now();
+  CampaignEntry& campaign = *job.lane->campaign;
+  CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
+  if (!part.actions.Count(rule.name, rule.action, now.monotonic)) return;
+  if (campaign.transactional()) {
+    part.limit.Set(now.monotonic, kSlowed);
+  } else if (!part.guard.Pause(now.monotonic, rule.name)) {
+    return;
+  }
+  ++parts_.counts.actions[static_cast<std::size_t>(ActionKind::kPauseSender)];
+  GuardEvent(part, campaign, path, reply.text);
+}
+
+void Settlement::CountForGuards(const WindowJob& job, Path& path, const Verdict& verdict) {
+  const Monotonic now = parts_.now();
+  CampaignEntry& campaign = *job.lane->campaign;
+  if (campaign.transactional()) return;
+  CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
+  const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
+  if (part.guard.Count(now, IsHardBounce(verdict), spam_block)) GuardEvent(part, campaign, path, {});
+}
+
+void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path,
+                            std::string_view reply) {
+  const Destination& at = *path.site.provider_destination;
+  const Finding finding = part.guard.Describe(campaign.spec().name, at.name);
+  std::string sentence = finding.why;
+  if (!reply.empty()) sentence += fmt::format("; the last reply was: {}", reply);
+  if (!finding.go_on.empty()) sentence += "; " + finding.go_on;
+  queue::Event& event = BeginEvent(Stage::kNone, Category::kNone, Scope::kSender, sentence);
+  event.campaign = campaign.spec().name;
+  event.site = path.site.name;
+  event.provider = path.site.provider;
+  event.source = path.source.name;
+  parts_.writer.Publish();
+}
+
+}  // namespace postrider::delivery
