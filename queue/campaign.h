@@ -51,6 +51,12 @@ struct CampaignSpec {
   std::vector<std::pair<std::string, std::string>> headers;  // set in every message; may hold merge fields
 };
 
+// The list whose suppressions count for a campaign's mail beside the global ones. Transactional mail heeds those alone:
+// to leave a newsletter is not to refuse a receipt.
+[[nodiscard]] inline std::string_view ListOf(const CampaignSpec& spec) {
+  return spec.mail_class == MailClass::kBulk ? std::string_view(spec.list) : std::string_view();
+}
+
 struct CampaignTotals {
   // rows = accepted + rejected + duplicate + suppressed_at_intake
   std::uint64_t rows = 0;

@@ -60,6 +60,7 @@ struct Job {
   std::uint32_t template_number = 0;
   MailClass mail_class = MailClass::kBulk;
   bool needs_smtputf8 = false;
+  bool suppressed = false;   // on the suppression list when it was taken: it ends without an attempt
   std::string_view address;  // as it goes into RCPT TO
   std::string_view row_id;
   std::string_view fields;  // merge values, packed (engine/message)

@@ -12,6 +12,7 @@
 #include "queue/store_reader.h"
 #include "queue/store_survey.h"
 #include "queue/store_writer.h"
+#include "queue/suppression_table.h"
 #include "queue/tables.h"
 #include "queue/template_cache.h"
 
@@ -28,7 +29,7 @@ class DiskStore : public JobStore {
   DiskStore(QueueDirectory directory, std::unique_ptr<Tables> tables, std::uint32_t shards, std::uint64_t run)
       : directory_(std::move(directory)),
         tables_(std::move(tables)),
-        shared_{*tables_, shards, run, {}, RetryOrder(run), {}},
+        shared_{*tables_, shards, run, {}, RetryOrder(run), {}, {}},
         templates_(*tables_),
         writer_(shared_),
         reader_(shared_, templates_),
@@ -54,6 +55,17 @@ class DiskStore : public JobStore {
   void DeleteState(std::string_view key) override {
     ++staged_;
     writer_.DeleteState(key);
+  }
+  Result<SuppressionTally> PutSuppressions(std::span<const Suppression> entries) override {
+    return Counted(writer_.suppressions().Put(entries));
+  }
+  Result<std::size_t> DeleteSuppressions(std::span<const SuppressionRemoval> removals) override {
+    return Counted(writer_.suppressions().Delete(removals));
+  }
+  void PurgeSuppressions(Wall now) override {
+    ++staged_;
+    // What cannot be read now stays until the next lap; it counts for nobody any more.
+    (void)writer_.suppressions().Purge(now);
   }
   Result<void> Commit() override {
     const auto start = std::chrono::steady_clock::now();
@@ -99,6 +111,25 @@ class DiskStore : public JobStore {
   Result<StoredTemplatePtr> ReadTemplate(CampaignId campaign, std::uint32_t number) const override {
     return templates_.Read(campaign, number);
   }
+  Result<std::vector<std::size_t>> FindSuppressed(std::span<const Recipient> recipients, Wall now) const override {
+    const SuppressionStatsPtr stats = shared_.suppressions.page();
+    if (stats->lists.empty()) return std::vector<std::size_t>();
+    return queue::FindSuppressed(tables_->View(), *stats, recipients, now);
+  }
+  Result<SuppressionMatches> MatchSuppressions(std::string_view address) const override {
+    const SuppressionStatsPtr stats = shared_.suppressions.page();
+    return queue::MatchSuppressions(tables_->View(), *stats, address);
+  }
+  Result<SuppressionPage> ListSuppressions(const SuppressionQuery& query, std::string_view cursor,
+                                           std::size_t most) const override {
+    const SuppressionStatsPtr stats = shared_.suppressions.page();
+    return queue::ListSuppressions(tables_->View(), *stats, query, cursor, most);
+  }
+  Result<PastSuppressionPage> ListPastSuppressions(const SuppressionQuery& query, std::string_view cursor,
+                                                   std::size_t most) const override {
+    return queue::ListPastSuppressions(tables_->View(), query, cursor, most);
+  }
+  SuppressionStatsPtr suppression_stats() const override { return shared_.suppressions.page(); }
   std::uint64_t run() const override { return shared_.run; }
   StoreStats stats() const override {
     const TablesStats tables = tables_->stats();

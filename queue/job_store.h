@@ -22,6 +22,7 @@
 #include "queue/campaign.h"
 #include "queue/job.h"
 #include "queue/outcome.h"
+#include "queue/suppression.h"
 
 namespace postrider::queue {
 
@@ -108,6 +109,12 @@ class JobStore {
   // A small durable map for what must survive a restart beside the jobs: pauses, TLS memory, throttle state.
   virtual void PutState(std::string_view key, std::string_view value) = 0;
   virtual void DeleteState(std::string_view key) = 0;
+  // The suppression list, beside what outcomes bring. All of a call's entries are staged or, on error, none; removals
+  // tell how many were there.
+  [[nodiscard]] virtual Result<SuppressionTally> PutSuppressions(std::span<const Suppression> entries) = 0;
+  [[nodiscard]] virtual Result<std::size_t> DeleteSuppressions(std::span<const SuppressionRemoval> removals) = 0;
+  // Takes expired entries away, with a bounded amount of work per call.
+  virtual void PurgeSuppressions(Wall now) = 0;
   [[nodiscard]] virtual Result<void> Commit() = 0;
   // Campaigns that the last Commit brought to kDone; each is told once.
   [[nodiscard]] virtual std::vector<CampaignPtr> TakeFinished() = 0;
@@ -131,6 +138,16 @@ class JobStore {
                                                   const std::function<bool(const Job&)>& visit) const = 0;
   [[nodiscard]] virtual Result<void> VisitRemaining(CampaignId campaign,
                                                     const std::function<bool(const Job&)>& visit) const = 0;
+  // The places of those that get no mail now, rising (queue/suppression_table.h has all four).
+  [[nodiscard]] virtual Result<std::vector<std::size_t>> FindSuppressed(std::span<const Recipient> recipients,
+                                                                        Wall now) const = 0;
+  [[nodiscard]] virtual Result<SuppressionMatches> MatchSuppressions(std::string_view address) const = 0;
+  [[nodiscard]] virtual Result<SuppressionPage> ListSuppressions(const SuppressionQuery& query, std::string_view cursor,
+                                                                 std::size_t most) const = 0;
+  [[nodiscard]] virtual Result<PastSuppressionPage> ListPastSuppressions(const SuppressionQuery& query,
+                                                                         std::string_view cursor,
+                                                                         std::size_t most) const = 0;
+  [[nodiscard]] virtual SuppressionStatsPtr suppression_stats() const = 0;
   [[nodiscard]] virtual Result<StoredTemplatePtr> ReadTemplate(CampaignId campaign, std::uint32_t number) const = 0;
   // Counts the runs of this queue, from 1; rises with each open. Part of an event's id.
   [[nodiscard]] virtual std::uint64_t run() const = 0;

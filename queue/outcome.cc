@@ -12,6 +12,7 @@ void Outcome::Clear() {
   last_bad_mailbox = {};
   needs_smtputf8 = false;
   fields.clear();
+  suppression.reset();
 }
 
 }  // namespace postrider::queue

@@ -3,6 +3,7 @@
 // Lives in a mailbox slot and is reused: Clear keeps capacity.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "config/time.h"
@@ -10,6 +11,13 @@
 #include "queue/job.h"
 
 namespace postrider::queue {
+
+// That a rule takes the recipient as one who gets no more mail.
+struct SuppressionOrder {
+  std::string list{};         // empty: the global one
+  std::string rule{};         // its name
+  bool whole_domain = false;  // else the address alone
+};
 
 struct Outcome {
   Event event;  // event.final decides: true: the job is finished as event.kind says; false: it moves to the retry index
@@ -23,6 +31,9 @@ struct Outcome {
   Wall last_bad_mailbox{};
   bool needs_smtputf8 = false;
   std::string fields;  // the merge values again, since the block may go
+
+  // Written in the same batch, or not at all.
+  std::optional<SuppressionOrder> suppression;
 
   void Clear();
 };

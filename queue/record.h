@@ -11,8 +11,9 @@
 //   blocks       campaign, domain, 0, block                up to 256 rows; written once, never changed
 //   done         campaign, domain, 0, block                which of its rows have left the block
 //   retry        shard, domain, 0, campaign, due, row      one deferred job with all that its next try needs
-//   suppression  (made with the queue, empty in version 1)
-//   state        's', name                                 format, shards, run, last campaign, sums of purged campaigns
+//   suppression  'e', 'h', 'n' and more                    who gets no mail, the audit of it, its counts: see
+//   suppression.h state        's', name                                 format, shards, run, last campaign, sums of
+//   purged campaigns
 //                'u', key                                  what other parts keep (JobStore::PutState)
 // A block's number is (sequence << 8 | rows - 1): its size is known without reading it. Sequences are consecutive while
 // a DomainRecord lives and rise over its lives, so a number is never used twice under one domain and campaign.
@@ -36,6 +37,11 @@
 //   defer          row in a block, or retry  retry record; the bit is set as for deliver
 //                                            or the old record gone
 //   finish retry   retry record              gone, totals                 as for deliver
+//   suppress by    the step of an outcome    the address or its domain    as for that step: the row is tried once more,
+//     rule                                   is on the list too           and judged again
+//   suppress,      entry, or none            entry, or none; the old      the operator's command was not answered; of
+//   an
+//     unsuppress                             one in the history           import, what was answered so far is there
 //   last of a      kRunning or kCancelled    kDone, template gone         (same batch as the last row's step)
 //     campaign
 //   last of a      message of a standing     message gone                 (same batch as the last row's step)

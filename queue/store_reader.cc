@@ -8,6 +8,7 @@
 #include "queue/lifecycle.h"
 #include "queue/record.h"
 #include "queue/stored_jobs.h"
+#include "queue/suppression_table.h"
 
 namespace postrider::queue {
 
@@ -55,6 +56,7 @@ class Taking {
       if (auto blocks = TakeBlocks(mail_class); !blocks) return std::unexpected(blocks.error());
     }
     if (auto made = MakeJobs(templates); !made) return std::unexpected(made.error());
+    if (auto marked = MarkSuppressed(); !marked) return std::unexpected(marked.error());
     for (const Source& source : sources_) {
       taken_.cursor.campaigns.push_back(source.position);
       if (source.used) taken_.campaigns.push_back(source.campaign);
@@ -285,6 +287,24 @@ class Taking {
       if (taken_.jobs.empty()) continue;
       if (auto added = AddTemplate(templates, id, taken_.jobs.back().template_number); !added) return added;
     }
+    return {};
+  }
+
+  Result<void> MarkSuppressed() {
+    const SuppressionStatsPtr stats = shared_.suppressions.page();
+    if (stats->lists.empty()) return {};
+    std::vector<Recipient> recipients;
+    recipients.reserve(taken_.jobs.size());
+    const Source* source = nullptr;
+    for (const Job& job : taken_.jobs) {
+      if (source == nullptr || source->campaign->id != job.id.campaign) {
+        source = &*std::ranges::find(sources_, job.id.campaign, [](const Source& one) { return one.campaign->id; });
+      }
+      recipients.push_back({ListOf(source->campaign->spec), job.address, request_.domain});
+    }
+    const auto hits = FindSuppressed(view_, *stats, recipients, request_.now);
+    if (!hits) return std::unexpected(hits.error());
+    for (const std::size_t hit : *hits) taken_.jobs[hit].suppressed = true;
     return {};
   }
 

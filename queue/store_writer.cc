@@ -56,6 +56,22 @@ void CountFinal(CampaignTotals& totals, EventKind kind) {
   }
 }
 
+// What the rule that judged an outcome puts on the suppression list.
+Suppression EntryOf(const Outcome& outcome) {
+  const Event& event = outcome.event;
+  Suppression entry;
+  entry.list = outcome.suppression->list;
+  entry.address = outcome.suppression->whole_domain ? "@" + event.domain : SuppressedAddress(event.recipient);
+  entry.when = event.time;
+  entry.origin = SuppressionOrigin::kRule;
+  entry.why = outcome.suppression->rule;
+  entry.campaign = event.campaign;
+  entry.row = event.job.row;
+  entry.site = event.site;
+  entry.provider = event.provider;
+  return entry;
+}
+
 std::unexpected<Error> UnknownCampaign(CampaignId id) {
   return Fail(ErrorCode::kNotFound, fmt::format("the queue has no campaign with number {}", id));
 }
@@ -65,6 +81,7 @@ std::unexpected<Error> UnknownCampaign(CampaignId id) {
 StoreWriter::StoreWriter(StoreShared& shared)
     : shared_(shared),
       batch_(shared.tables.NewBatch()),
+      suppressions_(shared.tables, batch_, shared.suppressions, shared.run),
       domains_(kDomainsCached),
       blocks_(kBlocksCached),
       open_(kOpenCached) {}
@@ -100,7 +117,7 @@ Result<void> StoreWriter::Load(Wall now) {
     purged_ = *totals;
   }
   shared_.book.Publish(all, {}, purged_);
-  return {};
+  return suppressions_.Load();
 }
 
 // -- Campaigns
@@ -369,9 +386,15 @@ Result<void> StoreWriter::TrySettle(const Outcome& outcome) {
     if (!loaded) return std::unexpected(loaded.error());
     open = *loaded;
   }
+  std::optional<Suppression> suppression;
+  if (outcome.suppression) {
+    suppression = EntryOf(outcome);
+    if (auto read = suppressions_.Prepare(*suppression); !read) return read;
+  }
   const Result<bool> left = Leave(outcome, **domain);
   if (!left) return std::unexpected(left.error());
   if (!*left) return {};
+  if (suppression) suppressions_.PutPrepared(*suppression);
 
   Touch(**domain);
   Touch(*live);
@@ -612,6 +635,7 @@ Result<void> StoreWriter::Commit() {
     unsettled_.erase(unsettled_.begin());
   }
   StageDirty();
+  suppressions_.StageCounts();
   if (batch_.operations() == 0) return {};
   if (auto written = shared_.tables.Write(batch_); !written) return written;
   batch_.Clear();
@@ -632,6 +656,7 @@ Result<void> StoreWriter::Commit() {
   removed_.clear();
   finishing_.clear();
   shared_.order.Committed();
+  suppressions_.Committed();
   for (const BlockEntry* block : erased_blocks_) blocks_.Erase(block->first);
   erased_blocks_.clear();
   domains_.Turn();

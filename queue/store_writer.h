@@ -20,6 +20,7 @@
 #include "queue/outcome.h"
 #include "queue/record.h"
 #include "queue/retry_order.h"
+#include "queue/suppression_table.h"
 #include "queue/tables.h"
 
 namespace postrider::queue {
@@ -32,6 +33,7 @@ struct StoreShared {
   CampaignBook book;
   RetryOrder order;
   RetryHeads heads;
+  SuppressionBook suppressions;
 };
 
 class StoreWriter {
@@ -47,6 +49,8 @@ class StoreWriter {
   void Settle(const Outcome& outcome);
   void PutState(std::string_view key, std::string_view value);
   void DeleteState(std::string_view key);
+  // What is not about campaigns and their jobs, but part of the same batch.
+  [[nodiscard]] SuppressionWriter& suppressions() { return suppressions_; }
   [[nodiscard]] Result<void> Commit();
   [[nodiscard]] std::vector<CampaignPtr> TakeFinished();
   void Purge(Wall ended_before);
@@ -106,6 +110,7 @@ class StoreWriter {
 
   StoreShared& shared_;
   TableBatch batch_;
+  SuppressionWriter suppressions_;
   std::map<CampaignId, LiveCampaign> campaigns_;          // live and ended, until purged
   std::map<std::string, CampaignId, std::less<>> names_;  // the newest of each name
   CampaignId last_campaign_ = 0;

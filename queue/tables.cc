@@ -148,8 +148,8 @@ rocksdb::ColumnFamilyOptions FamilyOptions(Table table, const QueueOptions& opti
   table_options.cache_index_and_filter_blocks = true;
   table_options.cache_index_and_filter_blocks_with_high_priority = true;
   table_options.pin_l0_filter_and_index_blocks_in_cache = true;
-  // Single keys are looked up here, mostly ones that are not there yet.
-  if (table == Table::kDone || table == Table::kDomains) {
+  // Single keys are looked up here, mostly ones that are not there.
+  if (table == Table::kDone || table == Table::kDomains || table == Table::kSuppression) {
     table_options.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   }
   family.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table_options));
@@ -239,6 +239,29 @@ class Database {
     if (status.IsNotFound()) return std::nullopt;
     if (!status.ok()) return std::unexpected(ToError(status, "reading the queue"));
     return value;
+  }
+
+  [[nodiscard]] Result<void> MultiGet(const rocksdb::ReadOptions& options, Table table,
+                                      std::span<const std::string_view> keys, const FoundValue& found) const {
+    // Pieces that fit the stack. RocksDB itself works through 32 keys at a time.
+    constexpr std::size_t kPiece = 128;
+    std::array<rocksdb::Slice, kPiece> slices;
+    std::array<rocksdb::PinnableSlice, kPiece> values;
+    std::array<rocksdb::Status, kPiece> statuses;
+    for (std::size_t begin = 0; begin < keys.size(); begin += kPiece) {
+      const std::size_t count = std::min(kPiece, keys.size() - begin);
+      for (std::size_t i = 0; i < count; ++i) slices[i] = ToSlice(keys[begin + i]);
+      database_->MultiGet(options, Of(table), count, slices.data(), values.data(), statuses.data());
+      for (std::size_t i = 0; i < count; ++i) {
+        if (statuses[i].ok()) {
+          found(begin + i, ToView(values[i]));
+          values[i].Reset();
+        } else if (!statuses[i].IsNotFound()) {
+          return std::unexpected(ToError(statuses[i], "reading the queue"));
+        }
+      }
+    }
+    return {};
   }
 
  private:
@@ -357,6 +380,13 @@ Result<std::optional<std::string>> TableView::Get(Table table, std::string_view 
   return inner_->database->Get(options, table, key);
 }
 
+Result<void> TableView::MultiGet(Table table, std::span<const std::string_view> keys, const FoundValue& found) const {
+  if (inner_->database == nullptr) return std::unexpected(ClosedError());
+  rocksdb::ReadOptions options;
+  options.snapshot = inner_->snapshot;
+  return inner_->database->MultiGet(options, table, keys, found);
+}
+
 TableWalk TableView::Walk(Table table, std::string_view lower, std::string_view upper) const {
   auto walk = std::make_unique<TableWalk::Inner>();
   if (inner_->database == nullptr) return TableWalk(std::move(walk));
@@ -437,6 +467,12 @@ Result<std::optional<std::string>> Tables::Get(Table table, std::string_view key
   const std::shared_lock lock(inner_->gate);
   if (inner_->database == nullptr) return std::unexpected(ClosedError());
   return inner_->database->Get(rocksdb::ReadOptions(), table, key);
+}
+
+Result<void> Tables::MultiGet(Table table, std::span<const std::string_view> keys, const FoundValue& found) const {
+  const std::shared_lock lock(inner_->gate);
+  if (inner_->database == nullptr) return std::unexpected(ClosedError());
+  return inner_->database->MultiGet(rocksdb::ReadOptions(), table, keys, found);
 }
 
 TableView Tables::View() const {

@@ -6,8 +6,10 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -27,6 +29,9 @@ enum class Table : std::uint8_t {
   kState,
 };
 inline constexpr std::size_t kTables = 8;
+
+// Called with a key's place in the request and its value; the view lives for the call.
+using FoundValue = std::function<void(std::size_t index, std::string_view value)>;
 
 // Writes that become visible and durable together.
 class TableBatch {
@@ -74,6 +79,9 @@ class TableView {
   explicit TableView(std::unique_ptr<Inner> inner);
   ~TableView();
   [[nodiscard]] Result<std::optional<std::string>> Get(Table table, std::string_view key) const;
+  // Calls found for each of the keys that is there, in the order of the keys.
+  [[nodiscard]] Result<void> MultiGet(Table table, std::span<const std::string_view> keys,
+                                      const FoundValue& found) const;
   // upper empty: to the table's end. Stands on the first key.
   [[nodiscard]] TableWalk Walk(Table table, std::string_view lower, std::string_view upper) const;
 
@@ -97,6 +105,8 @@ class Tables {
   [[nodiscard]] Result<void> Write(TableBatch& batch);
   // The newest committed value.
   [[nodiscard]] Result<std::optional<std::string>> Get(Table table, std::string_view key) const;
+  [[nodiscard]] Result<void> MultiGet(Table table, std::span<const std::string_view> keys,
+                                      const FoundValue& found) const;
   [[nodiscard]] TableView View() const;
   [[nodiscard]] TablesStats stats() const;
 
