@@ -54,7 +54,7 @@ void ResolveRules(benchmark::State& state) {
   }
   const std::vector<std::string> mx_hosts = {"alt1.aspmx.l.google.com", "aspmx.l.google.com"};
   for (auto _ : state) {
-    benchmark::DoNotOptimize(ProviderOfMx(mx_hosts[0]));
+    benchmark::DoNotOptimize(options.Providers().OfMx(mx_hosts[0]));
     benchmark::DoNotOptimize(ResolveRule(options, "example.org", mx_hosts));
   }
 }

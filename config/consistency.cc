@@ -29,9 +29,23 @@ class Check {
     CheckHostName();
     CheckSources();
     CheckPools();
-    CheckRules();
+    CheckProviders();
+    const ProviderTablePtr& shipped = ProviderTable::Shipped();
+    options_.provider_table =
+        options_.providers.empty()
+            ? shipped
+            : std::make_shared<const ProviderTable>(shipped.get(), options_.providers, std::vector<RuleOptions>());
+    CheckRules(RuleLayer::kFile, *options_.provider_table);
     for (std::size_t i = 0; i < options_.routes.size(); ++i) CheckRoute(i);
     CheckLimits();
+  }
+
+  ProviderTablePtr RunForProviders() {
+    CheckProviders();
+    const ProviderTable without_rules(nullptr, options_.providers, {});
+    CheckRules(RuleLayer::kShipped, without_rules);
+    return std::make_shared<const ProviderTable>(
+        nullptr, options_.providers, std::vector<RuleOptions>(options_.rules.begin() + 1, options_.rules.end()));
   }
 
  private:
@@ -115,20 +129,57 @@ class Check {
     }
   }
 
+  // What one provider is known by must not be another's.
+  void CheckProviders() {
+    std::map<std::string, std::pair<std::string, int>> owners;  // the provider and its line
+    const auto claim = [&](const std::string& what, const ProviderOptions& provider, std::string_view key,
+                           std::string_view place) {
+      const auto [owner, is_new] = owners.try_emplace(what, provider.name, provider.line);
+      if (is_new || (key == "aliases" && owner->second.second == provider.line)) return;
+      Report(fmt::format("{}.{}", place, key), fmt::format("{} is taken by the [[provider]] {} of line {}", Quote(what),
+                                                           owner->second.first, owner->second.second));
+    };
+    for (std::size_t i = 0; i < options_.providers.size(); ++i) {
+      ProviderOptions& provider = options_.providers[i];
+      const std::string place = fmt::format("provider[{}]", i);
+      const Location where = places_.Find(place);
+      provider.file = where.file;
+      provider.line = where.line;
+      if (!provider.name.empty()) claim(provider.name, provider, "name", place);
+      for (const std::string& mx : provider.mx) claim("mx:" + mx, provider, "mx", place);
+    }
+    for (std::size_t i = 0; i < options_.providers.size(); ++i) {
+      const ProviderOptions& provider = options_.providers[i];
+      for (const std::string& alias : provider.aliases)
+        claim(alias, provider, "aliases", fmt::format("provider[{}]", i));
+    }
+  }
+
+  void CheckProviderOf(const RuleOptions& rule, const std::string& place, const ProviderTable& providers) {
+    const std::string_view name = rule.match.provider();
+    if (name.empty() || providers.Find(name) != nullptr) return;
+    const std::string_view nearest = providers.NearestProvider(name);
+    Report(place + ".match",
+           fmt::format("no provider is called {}{}; `postrider config --providers` names them, [[provider]] adds one",
+                       Quote(name),
+                       nearest.empty() ? std::string() : fmt::format("; did you mean \"provider:{}\"?", nearest)));
+  }
+
   // rules[0] is the built-in "*"; the file's own rules follow it as rule[0], rule[1], ...
-  void CheckRules() {
+  void CheckRules(RuleLayer layer, const ProviderTable& providers) {
     std::vector<RuleOptions>& rules = options_.rules;
     std::map<std::string, int> lines;  // of the patterns so far
     for (std::size_t i = 1; i < rules.size(); ++i) {
       RuleOptions& rule = rules[i];
       const std::string place = fmt::format("rule[{}]", i - 1);
       const Location where = places_.Find(place);
-      rule.origin = {.layer = RuleLayer::kFile, .file = where.file, .line = where.line, .set_by = {}};
+      rule.origin = {.layer = layer, .file = where.file, .line = where.line, .set_by = {}};
       const auto [other, is_new] = lines.try_emplace(rule.match.Canonical(), where.line);
       if (!is_new && !Reported(place + ".match")) {
         Report(place + ".match", fmt::format("{} has the [[rule]] of line {} already; make them one",
                                              Quote(rule.match.text()), other->second));
       }
+      CheckProviderOf(rule, place, providers);
       for (const auto& [key, problem] : ProblemsOf(rule)) Report(fmt::format("{}.{}", place, key), problem);
     }
   }
@@ -209,6 +260,10 @@ Location Places::Find(std::string_view what) const {
 
 void CompleteOptions(Options& options, const Places& places, Diagnostics& diagnostics) {
   Check(options, places, diagnostics).Run();
+}
+
+ProviderTablePtr CompleteProviders(Options& options, const Places& places, Diagnostics& diagnostics) {
+  return Check(options, places, diagnostics).RunForProviders();
 }
 
 }  // namespace postrider

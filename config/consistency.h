@@ -28,7 +28,11 @@ class Places {
   std::map<std::string, Location, std::less<>> places_;
 };
 
-// Reports into diagnostics; also completes options: the pool "default", and where each rule comes from.
+// Reports into diagnostics; also completes options: the pool "default", the provider table, and where each
+// rule comes from.
 void CompleteOptions(Options& options, const Places& places, Diagnostics& diagnostics);
+
+// The same for a file of providers and their rules, which were read into options as if they were an operator's.
+[[nodiscard]] ProviderTablePtr CompleteProviders(Options& options, const Places& places, Diagnostics& diagnostics);
 
 }  // namespace postrider

@@ -16,14 +16,14 @@ bool IsBelow(std::string_view name, std::string_view suffix) {
 
 constexpr std::string_view kProviderMark = "provider:";
 
+}  // namespace
+
 bool IsProviderName(std::string_view name) {
   constexpr std::size_t kNameMax = 64;
   return !name.empty() && name.size() <= kNameMax && std::ranges::all_of(name, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
   });
 }
-
-}  // namespace
 
 Result<DomainPattern> DomainPattern::Parse(std::string_view text) {
   DomainPattern pattern;

@@ -12,6 +12,9 @@
 
 namespace postrider {
 
+// Lower-case letters, digits, "-", "_" and ".", at most 64.
+[[nodiscard]] bool IsProviderName(std::string_view name);
+
 class DomainPattern {
  public:
   static Result<DomainPattern> Parse(std::string_view text);

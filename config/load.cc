@@ -16,29 +16,13 @@
 
 #include "config/consistency.h"
 #include "config/schema.h"
+#include "config/toml_value.h"
 
 namespace postrider {
 namespace {
 
 constexpr std::size_t kFileBytesMax = 16 << 20;  // a thousand times a long configuration
 constexpr std::size_t kElementsMax = 10'000;     // of one [[table]]; rules are compared with each other
-
-FileValue ToFileValue(const toml::node& node) {
-  if (const auto* text = node.as_string()) return text->get();
-  if (const auto* integer = node.as_integer()) return integer->get();
-  if (const auto* number = node.as_floating_point()) return number->get();
-  if (const auto* boolean = node.as_boolean()) return boolean->get();
-  if (const auto* array = node.as_array()) {
-    TextList texts;
-    for (const toml::node& element : *array) {
-      const auto* text = element.as_string();
-      if (text == nullptr) return std::monostate();
-      texts.push_back(text->get());
-    }
-    return texts;
-  }
-  return std::monostate();
-}
 
 std::string InBrackets(const TableSchema& table) {
   return fmt::format("{}{}{}", table.is_array ? "[[" : "[", table.name, table.is_array ? "]]" : "]");
@@ -58,13 +42,32 @@ class Reader {
       if (!table.is_array) Rebase(table, table.target(options_));
     }
     if (diagnostics_.empty()) return std::make_shared<const Options>(std::move(options_));
+    return Findings();
+  }
+
+  // A file of nothing but [[provider]] and [[rule]] tables.
+  std::expected<ProviderTablePtr, Diagnostics> ReadProviders(const toml::table& root) {
+    for (const auto& [key, node] : root) {
+      const std::string name(key.str());
+      if (name != "provider" && name != "rule") {
+        Report(key.source(), fmt::format("expected [[provider]] and [[rule]] tables alone, found {}", Quote(name)));
+      } else {
+        (void)ReadSubtable(key, node, name);
+      }
+    }
+    ProviderTablePtr table = CompleteProviders(options_, places_, diagnostics_);
+    if (diagnostics_.empty()) return table;
+    return Findings();
+  }
+
+ private:
+  std::unexpected<Diagnostics> Findings() {
     std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& diagnostic) {
       return std::tuple(diagnostic.where.line, diagnostic.where.column);
     });
     return std::unexpected(std::move(diagnostics_));
   }
 
- private:
   void Report(const toml::source_region& where, std::string message) {
     diagnostics_.push_back(
         {{file_, static_cast<int>(where.begin.line), static_cast<int>(where.begin.column)}, std::move(message)});
@@ -233,9 +236,17 @@ std::expected<OptionsPtr, Diagnostics> ParseOptions(std::string_view toml, std::
     const toml::table root = toml::parse(toml, name);
     return Reader(name, base).Read(root);
   } catch (const toml::parse_error& error) {
-    const toml::source_position at = error.source().begin;
-    return OneProblem({std::string(name), static_cast<int>(at.line), static_cast<int>(at.column)},
-                      std::string(error.description()));
+    return OneProblem(ToLocation(std::string(name), error.source().begin), std::string(error.description()));
+  }
+}
+
+std::expected<ProviderTablePtr, Diagnostics> ParseProviders(std::string_view toml, std::string_view name) {
+  try {
+    const toml::table root = toml::parse(toml, name);
+    const std::filesystem::path no_paths_in_it;
+    return Reader(name, no_paths_in_it).ReadProviders(root);
+  } catch (const toml::parse_error& error) {
+    return OneProblem(ToLocation(std::string(name), error.source().begin), std::string(error.description()));
   }
 }
 

@@ -10,6 +10,7 @@
 #include "config/email_address.h"
 #include "config/list_name.h"
 #include "config/option_kind.h"
+#include "config/toml_value.h"
 
 namespace postrider {
 namespace {
@@ -21,14 +22,6 @@ constexpr double kRateMax = 1'000'000;  // per second; more than any host sends
 constexpr std::string_view kKeys =
     "format, class, from, envelope_from, pool, list, start, not_before, expires, rate, priority, duplicates, "
     "on_unknown, recipients, sha256, max_reject_share, eight_bit, subject, [headers]";
-
-FileValue ToFileValue(const toml::node& node) {
-  if (const auto* text = node.as_string()) return text->get();
-  if (const auto* integer = node.as_integer()) return integer->get();
-  if (const auto* number = node.as_floating_point()) return number->get();
-  if (const auto* boolean = node.as_boolean()) return boolean->get();
-  return std::monostate();
-}
 
 bool HasControl(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -70,32 +63,20 @@ class Reader {
   void Choose(const toml::key& key, const toml::node& node, std::string_view no, std::string_view yes, bool& member) {
     const auto word = node.value<std::string>();
     if (!node.is_string() || (*word != no && *word != yes)) {
-      Report(node.source(), fmt::format("{}: expected \"{}\" or \"{}\"", key.str(), no, yes));
+      const Problem problem = Expected(fmt::format("\"{}\" or \"{}\"", no, yes), ToFileValue(node));
+      Report(node.source(), fmt::format("{}: {}", key.str(), problem));
       return;
     }
     member = *word == yes;
   }
 
   void TakeMoment(const toml::key& key, const toml::node& node, std::optional<Wall>& member) {
-    const auto* moment = node.as_date_time();
-    if (moment == nullptr || !moment->get().offset) {
-      Report(node.source(), fmt::format("{}: expected a moment with its offset from UTC, without quotes, as in "
-                                        "2026-11-23T09:00:00+01:00",
-                                        key.str()));
-      return;
+    const Result<Wall> moment = ToMoment(node);
+    if (moment) {
+      member = *moment;
+    } else {
+      Report(node.source(), fmt::format("{}: {}", key.str(), moment.error().message));
     }
-    const toml::date_time& read = moment->get();
-    const std::chrono::year_month_day day(std::chrono::year(read.date.year), std::chrono::month(read.date.month),
-                                          std::chrono::day(read.date.day));
-    if (!day.ok()) {
-      Report(node.source(), fmt::format("{}: there is no such day", key.str()));
-      return;
-    }
-    // The fraction apart: a moment counted in nanoseconds would end in the year 2262.
-    const auto fraction = std::chrono::floor<std::chrono::milliseconds>(std::chrono::nanoseconds(read.time.nanosecond));
-    member = Wall(std::chrono::sys_days(day)) + std::chrono::hours(read.time.hour) +
-             std::chrono::minutes(read.time.minute) + std::chrono::seconds(read.time.second) + fraction -
-             std::chrono::minutes(read.offset->minutes);
   }
 
   void TakeText(const toml::key& key, const toml::node& node, std::string& member) {

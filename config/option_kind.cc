@@ -296,6 +296,45 @@ Problem NameListKind::Read(const FileValue& value, TextList& member) const {
   return problem;
 }
 
+Problem ProviderNameKind::Read(const FileValue& value, std::string& member) const {
+  const auto* text = std::get_if<std::string>(&value);
+  if (text == nullptr || !IsProviderName(*text)) return Expected("a " + About(), value);
+  member = *text;
+  return {};
+}
+
+Problem MxListKind::Read(const FileValue& value, TextList& member) const {
+  static constexpr std::string_view kMark = "mx:";
+  TextList list;
+  Problem problem = ReadList(value, "a " + About(), list, [](const std::string& text) -> Result<std::string> {
+    Result<DomainPattern> pattern = DomainPattern::Parse(std::string(kMark) + text);
+    if (!pattern) {
+      return Fail(
+          ErrorCode::kInvalid,
+          fmt::format("expected a suffix such as \".google.com\" or a host such as \"mx.example.org\", found {}",
+                      Quote(text.substr(0, 80))));
+    }
+    return pattern->Canonical().substr(kMark.size());
+  });
+  if (problem.empty() && list.empty()) problem = "expected at least one suffix or host, found an empty list";
+  if (problem.empty()) member = std::move(list);
+  return problem;
+}
+
+Problem AliasListKind::Read(const FileValue& value, TextList& member) const {
+  constexpr std::size_t kAliasMax = 64;
+  return ReadList(value, "a " + About(), member, [](const std::string& text) -> Result<std::string> {
+    if (text.empty() || text.size() > kAliasMax || !IsPlainText(text)) {
+      return Fail(ErrorCode::kInvalid, Expected("a word of 1 to 64 octets without control characters", text));
+    }
+    std::string lower = text;
+    for (char& c : lower) {
+      if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+    }
+    return lower;
+  });
+}
+
 Problem TextKind::Read(const FileValue& value, std::string& member) const {
   const auto* text = std::get_if<std::string>(&value);
   if (text == nullptr || text->empty() || text->size() > kTextMax || !IsPlainText(*text)) {

@@ -152,6 +152,28 @@ struct NameListKind {
   [[nodiscard]] std::string Show(const TextList& member) const { return Quote(member); }
 };
 
+struct ProviderNameKind {
+  [[nodiscard]] std::string About() const {
+    return "name of lower-case letters, digits, \"-\", \"_\" and \".\", at most 64";
+  }
+  Problem Read(const FileValue& value, std::string& member) const;
+  [[nodiscard]] std::string Show(const std::string& member) const { return Quote(member); }
+};
+
+// ".google.com" for every host below it, "mx.example.org" for that host; kept in lower case, as A-labels.
+struct MxListKind {
+  [[nodiscard]] std::string About() const { return "list of suffixes with a leading dot, or host names"; }
+  Problem Read(const FileValue& value, TextList& member) const;
+  [[nodiscard]] std::string Show(const TextList& member) const { return Quote(member); }
+};
+
+// What people call something; kept in lower case.
+struct AliasListKind {
+  [[nodiscard]] std::string About() const { return "list of words, each at most 64 octets"; }
+  Problem Read(const FileValue& value, TextList& member) const;
+  [[nodiscard]] std::string Show(const TextList& member) const { return Quote(member); }
+};
+
 // One line of text without control characters, as a login name is.
 struct TextKind {
   [[nodiscard]] std::string About() const { return "text"; }

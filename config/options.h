@@ -15,6 +15,7 @@
 #include "config/domain_pattern.h"
 #include "config/ip_address.h"
 #include "config/mail_class.h"
+#include "config/provider.h"
 #include "config/time.h"
 
 namespace postrider {
@@ -204,6 +205,7 @@ struct UnknownOptions {
 struct Options {
   std::string host_name;              // for Message-ID and the like; default: the system's
   bool allow_short_timeouts = false;  // a test may wait less than 600 s for a final reply
+  std::filesystem::path reply_rules;  // the operator's own, asked before the shipped ones; empty: none
   std::vector<SourceOptions> sources;
   std::vector<PoolOptions> pools;
   // rules[0] is the built-in "*": all that must have a value has one. The file's own rules follow it, then overrides.
@@ -226,6 +228,8 @@ struct Options {
                                              .idle = seconds(5),
                                              .tls = TlsDemand::kOpportunistic,
                                              .origin = {}}};
+  std::vector<ProviderOptions> providers;  // the file's own
+  ProviderTablePtr provider_table;         // these over the shipped ones; null: only those
   std::vector<RouteOptions> routes;
   // The first or second retry comes after the 300 s that greylists ask for.
   RetryOptions retry_bulk{{minutes(7), minutes(15), minutes(30), hours(1), hours(2), hours(4)}, hours(48)};
@@ -242,6 +246,9 @@ struct Options {
   DiskOptions disk;
   UnknownOptions unknown;
 
+  [[nodiscard]] const ProviderTable& Providers() const {
+    return provider_table != nullptr ? *provider_table : *ProviderTable::Shipped();
+  }
   [[nodiscard]] const RetryOptions& RetryFor(MailClass mail_class) const {
     return mail_class == MailClass::kBulk ? retry_bulk : retry_transactional;
   }

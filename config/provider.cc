@@ -1,58 +1,100 @@
 #include "config/provider.h"
 
+#include <algorithm>
+#include <cstdio>
+#include <utility>
+
+#include "config/check.h"
+#include "config/options.h"
+#include "config/schema.h"
+
 namespace postrider {
 namespace {
 
-struct Provider {
-  std::string_view suffix;  // with its leading dot
-  std::string_view name;
-};
+constexpr std::size_t kNameMax = 64;
 
-// No suffix is below another one, so their order does not matter. Tenants of hosted filters (Microsoft 365, Proofpoint,
-// Mimecast, Barracuda, Cisco) have MX hosts of their own below the provider's.
-constexpr Provider kProviders[] = {
-    {".google.com", "google"},
-    {".googlemail.com", "google"},
-    {".olc.protection.outlook.com", "microsoft"},
-    {".mail.protection.outlook.com", "microsoft365"},
-    {".mx.microsoft", "microsoft365"},
-    {".yahoodns.net", "yahoo"},
-    {".icloud.com", "apple"},
-    {".comcast.net", "comcast"},
-    {".gmx.net", "gmx"},
-    {".web.de", "gmx"},
-    {".orange.fr", "orange"},
-    {".yahoo.co.jp", "yahoo-japan"},
-    {".qq.com", "qq"},
-    {".netease.com", "netease"},
-    {".naver.com", "naver"},
-    {".mimecast.com", "mimecast"},
-    {".barracudanetworks.com", "barracuda"},
-    {".pphosted.com", "proofpoint"},
-    {".ppe-hosted.com", "proofpoint"},
-    {".iphmx.com", "cisco"},
-    {".t-online.de", "t-online"},
-    {".free.fr", "free"},
-    {".laposte.net", "laposte"},
-    {".sfr.fr", "sfr"},
-    {".libero.it", "libero"},
-    {".seznam.cz", "seznam"},
-    {".wp.pl", "wp"},
-    {".yandex.ru", "yandex"},
-    {".yandex.net", "yandex"},
-    {".mail.ru", "mailru"},
-    {".kpnmail.nl", "kpn"},
-    {".ziggo.nl", "ziggo"},
-};
+std::string Lower(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  }
+  return lower;
+}
+
+ProviderTablePtr ReadShipped() {
+  const auto table = ParseProviders(ShippedProviders(), kShippedProvidersName);
+  if (!table) {
+    for (const Diagnostic& diagnostic : table.error()) std::fprintf(stderr, "%s\n", ToString(diagnostic).c_str());
+  }
+  CHECK(table.has_value());
+  return *table;
+}
 
 }  // namespace
 
-std::string_view ProviderOfMx(std::string_view mx_host) {
-  for (const Provider& provider : kProviders) {
-    // A name below the suffix, not the bare name "google.com" with nothing before its dot.
-    if (mx_host.size() > provider.suffix.size() && mx_host.ends_with(provider.suffix)) return provider.name;
+ProviderTable::ProviderTable(const ProviderTable* base, std::vector<ProviderOptions> added,
+                             std::vector<RuleOptions> rules)
+    : rules_(std::move(rules)) {
+  if (base != nullptr) {
+    providers_ = base->providers_;
+    rules_.insert(rules_.begin(), base->rules_.begin(), base->rules_.end());
+  }
+  for (ProviderOptions& provider : added) {
+    const auto same = std::ranges::find(providers_, provider.name, &ProviderOptions::name);
+    if (same != providers_.end()) providers_.erase(same);
+    providers_.push_back(std::move(provider));
+  }
+  // The later one of the list wins.
+  for (std::size_t i = 0; i < providers_.size(); ++i) {
+    by_name_.insert_or_assign(providers_[i].name, i);
+    for (const std::string& mx : providers_[i].mx) by_mx_.insert_or_assign(mx, i);
+    for (const std::string& alias : providers_[i].aliases) by_alias_.insert_or_assign(alias, i);
+  }
+}
+
+ProviderTable::~ProviderTable() = default;
+
+const ProviderTablePtr& ProviderTable::Shipped() {
+  static const ProviderTablePtr shipped = ReadShipped();
+  return shipped;
+}
+
+std::string_view ProviderTable::OfMx(std::string_view mx_host) const {
+  constexpr std::size_t kDomainMax = 253;
+  if (mx_host.size() > kDomainMax || mx_host.starts_with('.')) return {};
+  if (const auto exact = by_mx_.find(mx_host); exact != by_mx_.end()) return providers_[exact->second].name;
+  // The longest suffix first. A name below it, not the bare name "google.com" with nothing before its dot.
+  for (std::size_t dot = mx_host.find('.', 1); dot < mx_host.size(); dot = mx_host.find('.', dot + 1)) {
+    const auto found = by_mx_.find(mx_host.substr(dot));
+    if (found != by_mx_.end()) return providers_[found->second].name;
   }
   return {};
 }
+
+const ProviderOptions* ProviderTable::Find(std::string_view name) const {
+  const auto found = by_name_.find(name);
+  return found == by_name_.end() ? nullptr : &providers_[found->second];
+}
+
+const ProviderOptions* ProviderTable::FindByAnyName(std::string_view name) const {
+  if (name.size() > kNameMax) return nullptr;
+  const std::string lower = Lower(name);
+  if (const ProviderOptions* provider = Find(lower)) return provider;
+  const auto found = by_alias_.find(lower);
+  return found == by_alias_.end() ? nullptr : &providers_[found->second];
+}
+
+std::string_view ProviderTable::NearestProvider(std::string_view name) const {
+  if (const ProviderOptions* meant = FindByAnyName(name)) return meant->name;
+  std::vector<std::string_view> known;
+  for (const ProviderOptions& provider : providers_) {
+    known.push_back(provider.name);
+    known.insert(known.end(), provider.aliases.begin(), provider.aliases.end());
+  }
+  const ProviderOptions* nearest = FindByAnyName(NearestName(name, known));
+  return nearest == nullptr ? std::string_view() : std::string_view(nearest->name);
+}
+
+std::span<const RuleOptions> ProviderTable::rules() const { return rules_; }
 
 }  // namespace postrider

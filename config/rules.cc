@@ -1,11 +1,11 @@
 #include "config/rules.h"
 
+#include <algorithm>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "config/check.h"
-#include "config/provider.h"
 
 namespace postrider {
 namespace {
@@ -96,11 +96,14 @@ EffectiveRule Choice::Effective() const {
 }  // namespace
 
 EffectiveRule ResolveRule(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts) {
-  const std::string_view provider = mx_hosts.empty() ? std::string_view() : ProviderOfMx(mx_hosts.front());
+  const ProviderTable& providers = options.Providers();
+  const std::string_view provider = providers.OfMxSet(mx_hosts);
   Choice choice;
-  for (const RuleOptions& rule : options.rules) {
+  const auto offer = [&](const RuleOptions& rule) {
     if (rule.match.Matches(domain, mx_hosts, provider)) choice.Offer(rule);
-  }
+  };
+  std::ranges::for_each(options.rules, offer);
+  std::ranges::for_each(providers.rules(), offer);
   return choice.Effective();
 }
 

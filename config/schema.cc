@@ -76,6 +76,10 @@ TableSchema TopLevel() {
       Option(&Options::allow_short_timeouts, "allow_short_timeouts", BooleanKind(),
              "Lets timeouts.final_reply be less than 10min. For tests alone: to give up earlier doubles mail, because "
              "the receiver may have accepted the message whose reply was not awaited."),
+      Option(&Options::reply_rules, "reply_rules", PathKind(),
+             "File of your own rules for what receivers' replies mean, asked before the shipped ones; "
+             "`postrider classify --explain` shows which rule decides.",
+             Presence::kOptional, "\"reply_rules.toml\""),
   };
   return table;
 }
@@ -199,6 +203,25 @@ TableSchema RuleTable() {
       "line before the later. An allowance is one source's at one provider, or at one site whose provider is unknown. "
       "\"none\" is no limit, also where a less specific rule has one.",
       std::move(fields));
+}
+
+TableSchema ProviderTableSchema() {
+  return ArrayTable(
+      &Options::providers, "provider", false,
+      "Who takes the mail of many domains, known by the names of its MX hosts; rules, limits and metrics name it. The "
+      "program knows the large ones (`postrider config --providers`); one of the same name here replaces its hosts "
+      "and other names, and its shipped limits stay.",
+      {
+          Option(&ProviderOptions::name, "name", ProviderNameKind(), "What rules, metrics and commands call it.",
+                 Presence::kRequired, "\"hosting-example\""),
+          Option(&ProviderOptions::mx, "mx", MxListKind(),
+                 "Its MX hosts. Of two suffixes that a host is below the longer counts.", Presence::kRequired,
+                 "[\".mx.example.net\"]"),
+          Option(&ProviderOptions::aliases, "aliases", AliasListKind(), "What people and log files call it.",
+                 Presence::kOptional, "[\"example hosting\"]"),
+          Option(&ProviderOptions::notes, "notes", TextKind(), "Whatever its limits rest on.", Presence::kOptional,
+                 "\"limits as their postmaster page has them\""),
+      });
 }
 
 TableSchema RouteTable() {
@@ -437,6 +460,7 @@ std::vector<TableSchema> MakeSchema() {
   tables.push_back(SourceTable());
   tables.push_back(PoolTable());
   tables.push_back(RuleTable());
+  tables.push_back(ProviderTableSchema());
   tables.push_back(RouteTable());
   tables.push_back(RetryTable(&Options::retry_bulk, "retry.bulk", "Trying again, for bulk mail."));
   tables.push_back(

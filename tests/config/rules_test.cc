@@ -63,6 +63,7 @@ TEST(Rules, TheMostSpecificWinsFieldByField) {
   domain.message_rate = 2.5;
   EffectiveRule expected = Defaults();
   expected.connections = 5;
+  expected.connect_rate = RateLimit{100.0 / 60};  // of the shipped rule
   expected.site_connections = 4;
   expected.total_connections = 30;
   expected.messages_per_connection = 70;
