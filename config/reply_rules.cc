@@ -14,6 +14,7 @@
 #include "config/option_kind.h"
 #include "config/schema.h"
 #include "config/text_file.h"
+#include "config/toml_value.h"
 
 namespace postrider {
 namespace {
@@ -120,8 +121,7 @@ Problem SampleProblem(std::string_view reply) {
 
 class Reader {
  public:
-  Reader(std::string_view file, const std::function<bool(std::string_view)>& known_provider)
-      : file_(file), known_provider_(known_provider) {}
+  Reader(std::string_view file, const ProviderTable& providers) : file_(file), providers_(providers) {}
 
   std::expected<std::vector<ReplyRule>, Diagnostics> Read(const toml::table& root) {
     for (const auto& [key, node] : root) {
@@ -271,17 +271,7 @@ class Reader {
 
   template <typename Kind, typename T>
   void Take(const toml::key& key, const toml::node& node, const Kind& kind, T& member) {
-    FileValue value;
-    if (const auto* text = node.as_string()) {
-      value = text->get();
-    } else if (const auto* integer = node.as_integer()) {
-      value = integer->get();
-    } else if (const auto* number = node.as_floating_point()) {
-      value = number->get();
-    } else if (const auto* boolean = node.as_boolean()) {
-      value = boolean->get();
-    }
-    const Problem problem = kind.Read(value, member);
+    const Problem problem = kind.Read(ToFileValue(node), member);
     if (!problem.empty()) Report(node.source(), fmt::format("{}: {}", key.str(), problem));
   }
 
@@ -301,7 +291,13 @@ class Reader {
   }
 
   Problem TakeProvider(std::string_view name, std::vector<std::string>& providers) const {
-    if (!known_provider_(name)) return fmt::format("the provider table knows no {}", Quote(name));
+    if (providers_.Find(name) == nullptr) {
+      // A rule calls a provider as the table does; people's other names are for people.
+      const ProviderOptions* called = providers_.FindByAnyName(name);
+      const std::string_view nearest = called != nullptr ? called->name : providers_.NearestProvider(name);
+      return fmt::format("the provider table knows no {}{}", Quote(name),
+                         nearest.empty() ? std::string() : fmt::format("; did you mean {}?", Quote(nearest)));
+    }
     providers.emplace_back(name);
     return {};
   }
@@ -429,7 +425,7 @@ class Reader {
   }
 
   std::string file_;
-  const std::function<bool(std::string_view)>& known_provider_;
+  const ProviderTable& providers_;
   std::vector<ReplyRule> rules_;
   std::map<std::string, int, std::less<>> lines_;  // of each name
   Diagnostics diagnostics_;
@@ -470,20 +466,20 @@ bool EnhancedPattern::Matches(const EnhancedCode& code) const {
   return part(parts[0], code.klass) && part(parts[1], code.subject) && part(parts[2], code.detail);
 }
 
-std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(
-    std::string_view toml, std::string_view name, const std::function<bool(std::string_view)>& known_provider) {
+std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(std::string_view toml, std::string_view name,
+                                                                   const ProviderTable& providers) {
   const std::string file(name);
   if (toml.size() > kFileBytesMax) return OneProblem({file, 0, 0}, fmt::format("larger than {} bytes", kFileBytesMax));
   try {
-    return Reader(name, known_provider).Read(toml::parse(toml, name));
+    return Reader(name, providers).Read(toml::parse(toml, name));
   } catch (const toml::parse_error& error) {
     const toml::source_position at = error.source().begin;
     return OneProblem({file, static_cast<int>(at.line), static_cast<int>(at.column)}, std::string(error.description()));
   }
 }
 
-std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(
-    const std::filesystem::path& operators_file, const std::function<bool(std::string_view)>& known_provider) {
+std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(const std::filesystem::path& operators_file,
+                                                                  const ProviderTable& providers) {
   Diagnostics diagnostics;
   std::vector<ReplyRule> rules;
   const auto take = [&](std::expected<std::vector<ReplyRule>, Diagnostics> read) {
@@ -505,12 +501,12 @@ std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(
   if (!operators_file.empty()) {
     const Result<std::string> text = ReadTextFile(operators_file, kFileBytesMax);
     if (text) {
-      take(ParseReplyRules(*text, operators_file.string(), known_provider));
+      take(ParseReplyRules(*text, operators_file.string(), providers));
     } else {
       diagnostics.push_back({{operators_file.string(), 0, 0}, text.error().message});
     }
   }
-  take(ParseReplyRules(ShippedReplyRules(), kShippedReplyRulesName, known_provider));
+  take(ParseReplyRules(ShippedReplyRules(), kShippedReplyRulesName, providers));
   if (!diagnostics.empty()) return std::unexpected(std::move(diagnostics));
   return rules;
 }

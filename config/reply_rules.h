@@ -8,13 +8,13 @@
 #include <cstdint>
 #include <expected>
 #include <filesystem>
-#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "config/error.h"
+#include "config/provider.h"
 #include "config/reply.h"
 #include "config/verdict.h"
 
@@ -36,10 +36,10 @@ enum class ActionKind : std::uint8_t {
 
 struct ReplyAction {
   ActionKind kind = ActionKind::kNone;
-  int threshold = 1;                          // so many ...
-  std::chrono::seconds period{600};           // ... within this, then it happens
-  std::chrono::seconds duration{900};         // of stops, skips and lowered connections
-  std::optional<double> messages_per_second;  // of kLowerRate: at once down to this instead of half
+  int threshold = 1;                            // so many ...
+  std::chrono::seconds period{600};             // ... within this, then it happens
+  std::chrono::seconds duration{900};           // of stops, skips and lowered connections
+  std::optional<double> messages_per_second{};  // of kLowerRate: at once down to this instead of half
 };
 
 // A set of reply codes: "421", "4xx", "5xx".
@@ -84,8 +84,9 @@ struct ReplyRule {
 // Reads one file of [[rule]] tables; everything wrong is reported at once. known_provider answers whether a name is
 // one. What is checked here: unknown keys, types, ranges, category/scope/fate/stage/action names, unique names, unknown
 // providers, at least one condition, at least one sample, samples that parse as replies.
-[[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(
-    std::string_view toml, std::string_view name, const std::function<bool(std::string_view)>& known_provider);
+[[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(std::string_view toml,
+                                                                                 std::string_view name,
+                                                                                 const ProviderTable& providers);
 
 // The shipped file, which is part of the program, and what its rules are reported under.
 [[nodiscard]] std::string_view ShippedReplyRules();
@@ -94,6 +95,6 @@ inline constexpr std::string_view kShippedReplyRulesName = "reply_rules.toml (bu
 // The operator's file, if any, and the shipped rules behind it. No name may stand in both, for logs and metrics could
 // not tell them apart. Everything wrong with either is reported.
 [[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(
-    const std::filesystem::path& operators_file, const std::function<bool(std::string_view)>& known_provider);
+    const std::filesystem::path& operators_file, const ProviderTable& providers);
 
 }  // namespace postrider

@@ -14,10 +14,8 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-bool Known(std::string_view provider) { return provider == "google" || provider == "yahoo"; }
-
 std::expected<std::vector<ReplyRule>, Diagnostics> Read(std::string_view toml) {
-  return ParseReplyRules(toml, "rules.toml", Known);
+  return ParseReplyRules(toml, "rules.toml", *ProviderTable::Shipped());
 }
 
 std::string Text(const Diagnostics& diagnostics) {
@@ -137,7 +135,9 @@ TEST(ReplyRules, SayWhereAValueIsWrongAndWhatIsExpected) {
   for (const Case& test : {
            Case{"code = \"421\"\nname = \"two words\"", ""},  // a key twice is a syntax error of TOML
            Case{"patern = 'x'", "rules.toml:7:1: unknown key \"patern\" in [[rule]]; did you mean \"pattern\"?"},
-           Case{"provider = \"gogle\"", "rules.toml:7:12: provider: the provider table knows no \"gogle\""},
+           Case{"provider = \"gogle\"",
+                "rules.toml:7:12: provider: the provider table knows no \"gogle\"; did you mean \"google\"?"},
+           Case{"provider = \"Gmail\"", "provider: the provider table knows no \"Gmail\"; did you mean \"google\"?"},
            Case{"provider = 5", "rules.toml:7:12: provider: expected a text in quotes, or a list of such"},
            Case{"provider = []", "provider: expected 1 to 200 texts, found 0"},
            Case{"stage = \"rcptt\"", "stage: expected one of dns, connect, banner"},
@@ -263,7 +263,7 @@ class LoadedReplyRules : public testing::Test {
   }
 
   static std::expected<std::vector<ReplyRule>, Diagnostics> Load(const std::filesystem::path& file) {
-    return LoadReplyRules(file, [](std::string_view) { return true; });
+    return LoadReplyRules(file, *ProviderTable::Shipped());
   }
 
   std::filesystem::path directory_;

@@ -11,10 +11,10 @@ namespace {
 
 using testing::HasSubstr;
 
-bool AnyProvider(std::string_view) { return true; }
+const ProviderTable& Providers() { return *ProviderTable::Shipped(); }
 
 std::expected<ReplyClassifierPtr, Diagnostics> Make(std::string_view rules, std::string_view name = "rules.toml") {
-  auto read = ParseReplyRules("format = 1\n" + std::string(rules), name, AnyProvider);
+  auto read = ParseReplyRules("format = 1\n" + std::string(rules), name, Providers());
   if (!read) return std::unexpected(read.error());
   return ReplyClassifier::Make(*std::move(read));
 }
@@ -186,7 +186,8 @@ TEST(ReplyClassifier, RefusesEachSampleThatIsNotDecidedByItsOwnRule) {
       Errors(Rule("staged", "stage = \"mail\"\npattern = 'x'\nsamples = [{ reply = \"550 x\", stage = \"rcpt\" }]")),
       HasSubstr("does not meet its condition stage"));
   EXPECT_THAT(
-      Errors(Rule("named", "provider = \"a\"\npattern = 'x'\nsamples = [{ reply = \"550 x\", provider = \"b\" }]")),
+      Errors(Rule("named",
+                  "provider = \"google\"\npattern = 'x'\nsamples = [{ reply = \"550 x\", provider = \"yahoo\" }]")),
       HasSubstr("does not meet its condition provider"));
   EXPECT_THAT(Errors(Rule("coded", "enhanced = \"5.1.1\"\nsamples = [\"550 5.1.2 x\"]")),
               HasSubstr("does not meet its condition enhanced"));
@@ -195,11 +196,11 @@ TEST(ReplyClassifier, RefusesEachSampleThatIsNotDecidedByItsOwnRule) {
 TEST(ReplyClassifier, LetsTheOperatorTakeWhatAShippedRuleIsFor) {
   std::vector<ReplyRule> rules =
       ParseReplyRules("format = 1\n" + Rule("own", "pattern = 'full'\nsamples = [\"550 full\"]"), "own.toml",
-                      AnyProvider)
+                      Providers())
           .value();
   const std::vector<ReplyRule> shipped =
       ParseReplyRules("format = 1\n" + Rule("shipped", "pattern = 'very full'\nsamples = [\"550 very full\"]"),
-                      "shipped.toml", AnyProvider)
+                      "shipped.toml", Providers())
           .value();
   rules.insert(rules.end(), shipped.begin(), shipped.end());
   const ReplyClassifierPtr classifier = ReplyClassifier::Make(rules).value();
@@ -209,12 +210,12 @@ TEST(ReplyClassifier, LetsTheOperatorTakeWhatAShippedRuleIsFor) {
 class ShippedReplyRulesTest : public testing::Test {
  protected:
   static ReplyClassifierPtr Classifier() {
-    return ReplyClassifier::Make(LoadReplyRules("", AnyProvider).value()).value();
+    return ReplyClassifier::Make(LoadReplyRules("", Providers()).value()).value();
   }
 };
 
 TEST_F(ShippedReplyRulesTest, EachDecidesAllItsSamples) {
-  auto rules = LoadReplyRules("", AnyProvider);
+  auto rules = LoadReplyRules("", Providers());
   ASSERT_TRUE(rules) << ToString(rules.error().front());
   const auto made = ReplyClassifier::Make(*rules);
   ASSERT_TRUE(made) << ToString(made.error().front());
