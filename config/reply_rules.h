@@ -88,6 +88,10 @@ struct ReplyRule {
                                                                                  std::string_view name,
                                                                                  const ProviderTable& providers);
 
+// The same from a file.
+[[nodiscard]] std::expected<std::vector<ReplyRule>, Diagnostics> ReadReplyRules(const std::filesystem::path& file,
+                                                                                const ProviderTable& providers);
+
 // The shipped file, which is part of the program, and what its rules are reported under.
 [[nodiscard]] std::string_view ShippedReplyRules();
 inline constexpr std::string_view kShippedReplyRulesName = "reply_rules.toml (built in)";

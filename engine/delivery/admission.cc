@@ -74,7 +74,7 @@ WindowJob* Admission::Next(Connection& connection) {
   Limit binding = Limit::kNone;
   for (const MailClass mail_class : {MailClass::kTransactional, MailClass::kBulk}) {
     if (!HasReady(path, mail_class)) continue;
-    const bool urgent = mail_class == MailClass::kTransactional;
+    const bool urgent = mail_class == MailClass::kTransactional || path.owed;
     if (WaitLine* line = urgent ? nullptr : path.LineBefore()) {
       line->Join(path.message_wait, Monotonic::max(), false);
       binding = path.binding != Limit::kNone ? path.binding : Limit::kMessageRate;
@@ -91,6 +91,7 @@ WindowJob* Admission::Next(Connection& connection) {
       path.Admit(now, mail_class);
       path.VisitAccounts([this](Account& account) { parts_.destinations->SaveIfUrgent(account); });
       path.message_wait.Leave();
+      path.owed = false;
       // "connections" stays: it says that more would be sent over more of them.
       if (!IsAboutConnections(path.binding)) path.Bind(Limit::kNone, now.monotonic, parts_.counts);
       path.meter.Count(now.monotonic);
@@ -299,7 +300,10 @@ void Admission::PumpSite(Site& site) {
   }
   // Who was called and neither took its turn nor waits again has nothing to do with it now: the next in line is called.
   for (const std::unique_ptr<Path>& path : site.paths) {
-    if (path->message_wait.called) path->message_wait.Leave();
+    if (path->message_wait.called) {
+      path->owed = path->opening > 0;
+      path->message_wait.Leave();
+    }
     if (path->connect_wait.called) path->connect_wait.Leave();
   }
 }
@@ -372,6 +376,11 @@ void Admission::OpenMore(Feed& feed) {
     if (!MakeRoom(!site.slot_link.linked)) {
       path->Bind(Limit::kCoreConnections, now.monotonic, parts_.counts);
       if (!site.slot_link.linked) waiting_for_slot_.PushBack(site);
+      return;
+    }
+    if (const postrider::Admission network = parts_.network.AdmitConnect(now.monotonic); !network.Go()) {
+      path->Bind(network.limit, now.monotonic, parts_.counts);
+      WakeAt(site, network.not_before);
       return;
     }
     if (!Open(feed, *path, urgent)) continue;

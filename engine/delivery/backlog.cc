@@ -159,6 +159,10 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
   const Monotonic now = parts_.now();
   auto kept = std::make_shared<dns::MxAnswer>(answer);
   const std::uint32_t self = parts_.settings.core;
+  const bool missing = answer.status == dns::MxStatus::kNoDomain;
+  if ((missing || answer.status == dns::MxStatus::kFound) && parts_.no_domains.Count(now, Hash(name), missing)) {
+    parts_.settlement->GuardEvent(Stage::kDns, Scope::kDomain, parts_.no_domains.Describe());
+  }
   switch (answer.status) {
     case dns::MxStatus::kFound: {
       domain.dns.Succeed();
@@ -181,7 +185,7 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
       }
       if (!std::exchange(domain.no_domain, true)) {
         domain.no_domain_since = now;
-      } else if (now - domain.no_domain_since >= kNoDomainTwice) {
+      } else if (now - domain.no_domain_since >= kNoDomainTwice && !parts_.no_domains.Tripped(now)) {
         domain.no_domain = false;
         return Assign(domain, self, std::move(kept));
       }
@@ -213,16 +217,18 @@ void Backlog::Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<co
                .domain = domain.name,
                .mx = std::move(answer),
                .from_core = parts_.settings.core,
-               .rest = {}});
+               .rest = {},
+               .forget_mx = false});
 }
 
-void Backlog::Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest) {
-  if (home == parts_.settings.core) return OnRelease(domain, rest);
+void Backlog::Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest, bool forget_mx) {
+  if (home == parts_.settings.core) return OnRelease(domain, rest, forget_mx);
   Send(home, {.kind = PeerMessage::Kind::kRelease,
               .domain = std::string(domain),
               .mx = nullptr,
               .from_core = parts_.settings.core,
-              .rest = rest});
+              .rest = rest,
+              .forget_mx = forget_mx});
 }
 
 void Backlog::Send(std::uint32_t core, PeerMessage message) {
@@ -234,11 +240,12 @@ void Backlog::OnPeerMessage(PeerMessage& message) {
     case PeerMessage::Kind::kAssign:
       return parts_.windows->Assign(message.domain, message.from_core, std::move(message.mx));
     case PeerMessage::Kind::kRelease:
-      return OnRelease(message.domain, message.rest);
+      return OnRelease(message.domain, message.rest, message.forget_mx);
   }
 }
 
-void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest) {
+void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest, bool forget_mx) {
+  if (forget_mx) parts_.resolver.Forget(name);
   const auto place = domains_.find(std::string(name));
   if (place == domains_.end() || place->second->state != HomeDomain::State::kAssigned) return;
   HomeDomain& domain = *place->second;

@@ -32,7 +32,7 @@ class Backlog {
   // New work is known of: scan at once. wake_resting: also look at domains at rest, as when a campaign was cancelled.
   void ScanNow(bool wake_resting);
   // The owner let a domain go; it is left alone for so long. home may be another core.
-  void Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest);
+  void Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest, bool forget_mx);
   void OnPeerMessage(PeerMessage& message);
   // When Turn has something to do, if nothing else happens: max() while a scan is under way or no domain may be added.
   [[nodiscard]] Monotonic NextScan() const { return MayScan() ? next_scan_ : Monotonic::max(); }
@@ -63,7 +63,7 @@ class Backlog {
   void Refreshed(HomeDomain& domain, const dns::MxAnswer& answer);
   void Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<const dns::MxAnswer> answer);
   void Send(std::uint32_t core, PeerMessage message);
-  void OnRelease(std::string_view domain, std::chrono::nanoseconds rest);
+  void OnRelease(std::string_view domain, std::chrono::nanoseconds rest, bool forget_mx);
 
   Parts& parts_;
   std::unordered_map<std::string, std::unique_ptr<HomeDomain>> domains_;  // looked up, never walked

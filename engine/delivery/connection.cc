@@ -325,6 +325,7 @@ void Connection::OnTimer() {
     case Phase::kConnecting:
       socket_.reset();
       ++parts_.counts.connect_failures;
+      parts_.settlement->ConnectTried(path_.site, false);
       connect_problem_ = fmt::format("connect from {} to {} port {}: no answer", path_.source.name, remote_text_,
                                      path_.site.target.hosts[host_].port);
       return NextAddress();

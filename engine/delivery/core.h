@@ -65,7 +65,8 @@ struct PeerMessage {
   std::string domain;
   std::shared_ptr<const dns::MxAnswer> mx;
   std::uint32_t from_core = 0;
-  std::chrono::nanoseconds rest{};  // of kRelease: leave it alone for so long
+  std::chrono::nanoseconds rest{};  // of kRelease: leave it alone for so long ...
+  bool forget_mx = false;           // ... and look its MX up anew
 };
 
 // From main and the admin's threads (through engine's Control).

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 #include "engine/delivery/admission.h"
@@ -159,11 +160,14 @@ void Connection::OnConnected(int error) {
   if (error != 0) {
     socket_.reset();
     ++parts_.counts.connect_failures;
+    // Who refuses is there, so our network is.
+    parts_.settlement->ConnectTried(path_.site, error == ECONNREFUSED || error == ECONNRESET);
     connect_problem_ = fmt::format("connect from {} to {} port {}: {}", path_.source.name, remote_text_,
                                    path_.site.target.hosts[host_].port, std::strerror(error));
     return NextAddress();
   }
   parts_.counts.connect_seconds.Observe(Seconds(connect_began_, now()));
+  parts_.settlement->ConnectTried(path_.site, true);
   local_text_ = ToString(socket_->local().ip);
   demand_ = parts_.settlement->TlsDemandOf(path_, host_);
   if (path_.site.target.route.transport == RouteOptions::Transport::kImplicit) {

@@ -39,7 +39,8 @@ struct Domain {
   bool ended_any = false;           // since its assignment, something of it was settled
   bool seek_ended = false;          // jobs of an ended campaign may stand behind its full window
   std::uint32_t seeks = 0;          // answers in a row that brought none of them
-  std::chrono::nanoseconds rest{};  // at release: its home leaves it alone for so long
+  std::chrono::nanoseconds rest{};  // at release: its home leaves it alone for so long ...
+  bool forget_mx = false;           // ... and looks its MX up anew
   Monotonic take_after{};           // the reader failed; not again before
   Monotonic polled_at{};            // when its last Take was asked
 

@@ -62,8 +62,14 @@ void Windows::JoinLine(Lane& lane) {
 
 void Windows::LeaveLine(Lane& lane) {
   if (!lane.feed_link.linked) return;
-  if (std::exchange(lane.throttled, false)) return lane.campaign->throttled.Remove(lane);
-  if (CampaignPart* part = std::exchange(lane.held, nullptr)) return part->held.Remove(lane);
+  if (std::exchange(lane.throttled, false)) {
+    --lane.feed->lanes_throttled;
+    return lane.campaign->throttled.Remove(lane);
+  }
+  if (CampaignPart* part = std::exchange(lane.held, nullptr)) {
+    --lane.feed->lanes_held;
+    return part->held.Remove(lane);
+  }
   lane.feed->Remove(lane);
   lane.feed->RemoveReady(lane, static_cast<std::uint32_t>(lane.jobs.size()));
 }
@@ -72,6 +78,7 @@ void Windows::Throttle(Lane& lane, Monotonic until) {
   LeaveLine(lane);
   CampaignEntry& campaign = *lane.campaign;
   lane.throttled = true;
+  ++lane.feed->lanes_throttled;
   campaign.throttled.PushBack(lane);
   if (!campaign.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, until);
 }
@@ -79,6 +86,7 @@ void Windows::Throttle(Lane& lane, Monotonic until) {
 void Windows::Hold(Lane& lane, CampaignPart& part, Monotonic until) {
   LeaveLine(lane);
   lane.held = &part;
+  ++lane.feed->lanes_held;
   part.held.PushBack(lane);
   if (!part.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(part.timer, until);
 }

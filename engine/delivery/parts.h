@@ -9,6 +9,7 @@
 #include "engine/delivery/buffer_pool.h"
 #include "engine/delivery/core.h"
 #include "engine/delivery/outcome_writer.h"
+#include "throttle/guard.h"
 
 namespace postrider::policy {
 class TlsMemory;
@@ -36,6 +37,8 @@ struct Parts {
   OutcomeWriter writer;
   CoreCounts counts{};
   NamedCounts rule_hits{};
+  NetworkGuard network;
+  DomainGuard no_domains;
   BufferPool buffers{};
   bool draining = false;
 

@@ -118,6 +118,7 @@ struct Path {
   WaitSpot message_wait{*this};
   WaitSpot connect_wait{*this};
   std::vector<PathHost> hosts;
+  bool owed = false;    // its turn came while its connection was still being made
   bool proven = false;  // a conversation got through since the last trouble
   bool paused = false;
   bool retired = false;  // its source is no longer configured

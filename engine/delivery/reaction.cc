@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
@@ -80,10 +82,13 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
       if (!account.allowance.LowerConnections(now, action.duration, rule.name, reply)) return;
       until = now.monotonic + action.duration;
       break;
-    case ActionKind::kStopPath:
+    case ActionKind::kStopPath: {
+      // Connections that were open beside the first say the same.
+      const bool stopped = account.allowance.BlockedUntil() > now.monotonic && account.troubled;
       until = account.allowance.Stop(now, action.duration, rule.name, reply);
-      account.troubled = true;
+      if (std::exchange(account.troubled, true) && stopped) return;
       break;
+    }
     case ActionKind::kBounceDomain:
       if (job != nullptr) parts_.windows->BounceRest(*job->lane->domain, reply.text);
       break;
@@ -112,13 +117,25 @@ void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, 
   GuardEvent(part, campaign, path, reply.text);
 }
 
-void Settlement::CountForGuards(const WindowJob& job, Path& path, const Verdict& verdict) {
+void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdict) {
   const Monotonic now = parts_.now();
+  Site& site = path.site;
+  // Who is answered has a network.
+  ConnectTried(site, true);
+  const bool hard_bounce = IsHardBounce(verdict);
+  const bool bad_mailbox = verdict.category == Category::kBadMailbox && verdict.fate == Fate::kBounced;
+  if (bad_mailbox && site.storm == nullptr) site.storm = std::make_unique<BounceStorm>(parts_.settings.guards);
+  if (site.storm != nullptr && (bad_mailbox || verdict.fate == Fate::kDelivered)) {
+    if (site.storm->Count(now, bad_mailbox)) {
+      GuardEvent(Stage::kRcpt, Scope::kRecipient, site.storm->Describe(site.name), &site);
+    }
+    if (bad_mailbox && site.storm->tripped()) verdict.fate = Fate::kDeferred;
+  }
   CampaignEntry& campaign = *job.lane->campaign;
   if (campaign.transactional()) return;
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
-  if (part.guard.Count(now, IsHardBounce(verdict), spam_block)) GuardEvent(part, campaign, path, {});
+  if (part.guard.Count(now, hard_bounce, spam_block)) GuardEvent(part, campaign, path, {});
 }
 
 void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path,
@@ -134,6 +151,23 @@ void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campa
   event.provider = path.site.provider;
   event.source = path.source.name;
   parts_.writer.Publish();
+}
+
+void Settlement::GuardEvent(Stage stage, Scope scope, const Finding& finding, const Site* site) {
+  std::string sentence = finding.alarm == Alarm::kNone ? "the alarm is over" : finding.why;
+  if (!finding.go_on.empty()) sentence += "; " + finding.go_on;
+  queue::Event& event = BeginEvent(stage, Category::kNone, scope, sentence);
+  if (site != nullptr) {
+    event.site = site->name;
+    event.provider = site->provider;
+  }
+  parts_.writer.Publish();
+}
+
+void Settlement::ConnectTried(const Site& site, bool connected) {
+  if (!parts_.network.Count(parts_.now(), std::hash<std::string>()(site.key), connected)) return;
+  GuardEvent(Stage::kConnect, Scope::kHost, parts_.network.Describe());
+  parts_.admission->MarkAllPending();
 }
 
 }  // namespace postrider::delivery

@@ -109,12 +109,12 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
     parts_.counts.message_seconds.Observe(
         std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
   }
-  const Judgement judgement = Judge(path.site, result.reply, result.stage);
+  Judgement judgement = Judge(path.site, result.reply, result.stage);
+  CountForGuards(job, path, judgement.verdict);
   const Verdict& verdict = judgement.verdict;
   facts.category = verdict.category;
   facts.scope = verdict.scope;
   if (!result.reply.Positive()) path.Remember(result.reply);
-  CountForGuards(job, path, verdict);
   switch (verdict.scope) {
     case Scope::kRecipient:
     case Scope::kMessage:

@@ -14,6 +14,7 @@
 #include "engine/delivery/window.h"
 #include "engine/message/template.h"
 #include "queue/event.h"
+#include "throttle/guard.h"
 #include "throttle/reply_classifier.h"
 
 namespace postrider::delivery {
@@ -48,6 +49,10 @@ class Settlement {
                   std::string_view address);
   // What is to be known about a source's account there.
   void DestinationEvent(const Destination& destination, std::string_view source, std::string_view sentence);
+  // An alarm of a guard changed; no alarm: it is over.
+  void GuardEvent(Stage stage, Scope scope, const Finding& finding, const Site* site = nullptr);
+  // A TCP connection stands, or could not be made.
+  void ConnectTried(const Site& site, bool connected);
   // What the configuration lacks for a site.
   void SiteEvent(const Site& site, Stage stage, Category category, std::string_view sentence);
   // From a domain's home: it cannot be routed now.
@@ -73,7 +78,8 @@ class Settlement {
   [[nodiscard]] Judgement Judge(const Site& site, const Reply& reply, Stage stage);
   // The action of the rule that decided, if its threshold is reached. job may be null.
   void React(Connection& connection, WindowJob* job, const Judgement& judgement, Stage stage, const Reply& reply);
-  void CountForGuards(const WindowJob& job, Path& path, const Verdict& verdict);
+  // May change the verdict: in a bounce storm nobody is given up.
+  void CountForGuards(const WindowJob& job, Path& path, Verdict& verdict);
   void GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path, std::string_view reply);
   void PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, const Reply& reply);
   void PathEvent(const Path& path, std::string_view host, std::string_view address, Stage stage, Category category,

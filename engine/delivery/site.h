@@ -84,6 +84,8 @@ struct Feed {
   std::vector<std::unique_ptr<Line>> lines;
   std::uint32_t ready = 0;                // jobs in those lanes
   std::uint32_t ready_transactional = 0;  // of these
+  std::uint32_t lanes_throttled = 0;      // that wait for their campaign's rate ...
+  std::uint32_t lanes_held = 0;           // ... or for what it may do at the provider
   std::vector<std::uint32_t> weights;     // of the sources
   std::vector<std::int64_t> credit;       // smooth weighted turns: the source with most goes next
 
@@ -126,7 +128,8 @@ struct Site {
   std::string auth_secret;
   std::string trouble;  // what the configuration lacks for it; nothing is sent meanwhile
   bool paused = false;
-  int learned_cap = 0;  // messages a connection, found by its refusals; 0: none found
+  int learned_cap = 0;                 // messages a connection, found by its refusals; 0: none found
+  std::unique_ptr<BounceStorm> storm;  // since its first bad mailbox
   std::vector<std::unique_ptr<Path>> paths;
   std::vector<std::unique_ptr<Feed>> feeds;
   std::vector<std::unique_ptr<Share>> shares;

@@ -91,7 +91,14 @@ SiteSnapshot SnapshotOf(const Site& site, Path& path, Now now) {
   if (snapshot.ready > 0) {
     const Limit binding = path.binding != Limit::kNone ? path.binding : limit;
     if (binding != Limit::kNone) snapshot.binding_limit = ToString(binding);
-    if (binding == Limit::kNone || binding == Limit::kConnections) snapshot.oldest_due = OldestDue(site, path);
+    // What waits for a limit is not late.
+    if (binding == Limit::kNone) snapshot.oldest_due = OldestDue(site, path);
+  } else {
+    for (const std::unique_ptr<Feed>& feed : site.feeds) {
+      if (!Serves(path, *feed)) continue;
+      if (feed->lanes_throttled > 0) snapshot.binding_limit = ToString(Limit::kCampaignRate);
+      if (feed->lanes_held > 0) snapshot.binding_limit = ToString(Limit::kCampaignAtProvider);
+    }
   }
   return snapshot;
 }
@@ -193,7 +200,7 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains) {
         snapshot.lateness_seconds = std::max(snapshot.lateness_seconds, late);
       }
       ++snapshot.paths[static_cast<std::size_t>(one.mode)];
-      if (one.ready == 0 && one.connections == 0) continue;
+      if (one.ready == 0 && one.connections == 0 && one.binding_limit.empty()) continue;
       if (with_domains) one.domain_names = DomainNames(*site);
       snapshot.sites.push_back(std::move(one));
     }

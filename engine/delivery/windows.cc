@@ -90,6 +90,7 @@ void Windows::Release(Domain& domain) {
   const std::uint32_t home = domain.home;
   const std::chrono::nanoseconds rest =
       domain.ended_any ? domain.rest : std::max<std::chrono::nanoseconds>(domain.rest, kEmptyRest);
+  const bool forget_mx = domain.forget_mx;
   Site* site = domain.site;
   for (const std::unique_ptr<Lane>& lane : domain.lanes) {
     LeaveLine(*lane);
@@ -100,7 +101,7 @@ void Windows::Release(Domain& domain) {
   all_.Remove(domain);
   domains_.erase(name);
   if (site != nullptr) parts_.sites->MaybeVacant(*site);
-  parts_.backlog->Release(home, name, rest);
+  parts_.backlog->Release(home, name, rest, forget_mx);
 }
 
 // Every change of a domain's counts ends here. The domain may be gone afterwards.
@@ -285,6 +286,7 @@ void Windows::PruneLanes(Domain& domain) {
 }
 
 void Windows::SendElsewhere(Domain& domain, std::chrono::nanoseconds after) {
+  domain.forget_mx = true;
   if (!domain.leaving) Leave(domain, after);
 }
 

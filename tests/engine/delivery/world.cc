@@ -90,6 +90,9 @@ World::World(WorldSettings settings)
     core.shards = static_cast<std::uint32_t>(settings_.options.queue.shards);
     core.run = 1;
     core.state = settings_.state;
+    core.classifier = settings_.classifier;
+    core.guards = settings_.guards;
+    core.limits = settings_.limits;
     unit.core = MakeCore(std::move(core), std::move(ports), options, unit.loop, tls_, unit.resolver,
                          io::MakeSeededRandom(settings_.seed + i));
   }

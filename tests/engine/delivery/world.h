@@ -31,6 +31,10 @@ struct WorldSettings {
   std::uint64_t seed = 1;
   std::chrono::milliseconds commit_interval{5};
   std::vector<std::pair<std::string, std::string>> state;
+  ReplyClassifierPtr classifier{};
+  GuardNumbers guards{};
+  // Of cores that went before: what they took counts.
+  std::shared_ptr<SharedLimits> limits = std::make_shared<SharedLimits>();
 };
 
 class World {

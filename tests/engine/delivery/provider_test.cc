@@ -1,0 +1,130 @@
+// All sites of a provider are one allowance: its limits hold over all of them, and each gets its turn.
+
+#include <fmt/format.h>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+
+#include "tests/engine/delivery/world.h"
+
+namespace postrider::delivery {
+namespace {
+
+using queue::EventKind;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+struct Tenants {
+  std::vector<std::string> domains;
+  std::vector<Receiver*> receivers;
+};
+
+// Tenants of one provider, each with an MX host of its own.
+Tenants AddTenants(World& world, int count) {
+  Tenants tenants;
+  for (int i = 0; i < count; ++i) {
+    tenants.domains.push_back(fmt::format("tenant{}.test", i));
+    tenants.receivers.push_back(
+        &world.AddReceiver(fmt::format("tenant{}-test.mail.protection.outlook.com", i), {tenants.domains.back()}));
+  }
+  return tenants;
+}
+
+WorldSettings SettingsWith(const std::function<void(RuleOptions&)>& change, std::uint32_t cores = 1) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.cores = cores;
+  RuleOptions rule;
+  rule.match = DomainPattern::Parse("mx:.mail.protection.outlook.com").value();
+  change(rule);
+  settings.options.rules.push_back(rule);
+  return settings;
+}
+
+TEST(Provider, ItsRateHoldsOverAllItsSitesAndIsUsedUp) {
+  for (const std::uint32_t cores : {1u, 2u}) {
+    World world(SettingsWith([](RuleOptions& rule) { rule.message_rate = 10; }, cores));
+    const Tenants tenants = AddTenants(world, 50);
+    world.Submit({.recipients = Recipients(5000, tenants.domains)});
+    world.RunFor(minutes(5));
+    EXPECT_LE(world.taken(), 10u * 300 + 10);
+    EXPECT_GE(static_cast<double>(world.taken()), 0.97 * 10 * 300);
+    // Each has its turn.
+    for (const Receiver* receiver : tenants.receivers) EXPECT_NEAR(static_cast<double>(receiver->taken.size()), 60, 25);
+    EXPECT_EQ(world.CheckConservation(), "");
+  }
+}
+
+TEST(Provider, ItsConnectionsHoldOverAllItsSitesAndEachHasItsTurn) {
+  World world(SettingsWith([](RuleOptions& rule) {
+    rule.connections = 4;
+    rule.site_connections = 2;
+    rule.messages_per_connection = 10;
+  }));
+  const Tenants tenants = AddTenants(world, 30);
+  world.Submit({.recipients = Recipients(3000, tenants.domains)});
+  std::uint64_t most = 0;
+  ASSERT_TRUE(world.RunUntil(
+      [&] {
+        std::uint64_t open = 0;
+        for (const Receiver* receiver : tenants.receivers) {
+          open += receiver->open;
+          EXPECT_LE(receiver->open, 2u);
+        }
+        most = std::max(most, open);
+        return world.queue.queued() == 0;
+      },
+      minutes(30)));
+  EXPECT_LE(most, 4u);
+  EXPECT_GE(most, 3u);
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 3000u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Provider, OneDomainsRuleBindsNoOtherDomainOfItsMx) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  RuleOptions rule;
+  rule.match = DomainPattern::Parse("slow.test").value();
+  rule.message_rate = 1;
+  settings.options.rules.push_back(rule);
+  World world(settings);
+  world.AddReceiver("mx.shared.test", {"slow.test", "fast.test"});
+  world.Submit({.recipients = Recipients(2000, {"slow.test", "fast.test"})});
+  world.RunFor(seconds(30));
+  std::map<std::string, int> delivered;
+  for (const queue::Event& event : world.queue.events()) {
+    if (event.kind == EventKind::kDelivered) ++delivered[event.domain];
+  }
+  EXPECT_EQ(delivered["fast.test"], 1000);
+  EXPECT_NEAR(delivered["slow.test"], 30, 3);
+}
+
+TEST(Provider, AStopOutlivesARestart) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  std::vector<std::pair<std::string, std::string>> state;
+  {
+    World world(settings);
+    Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+    receiver.script.on_mail = [](const ReceivedMessage&) { return std::string("550 5.7.1 listed"); };
+    world.Submit({.recipients = Recipients(100, {"one.test"})});
+    world.RunFor(hours(3));
+    for (const auto& [key, value] : world.queue.state()) state.emplace_back(key, value);
+    EXPECT_TRUE(std::ranges::any_of(state, [](const auto& one) { return one.first.starts_with("allowance/first/"); }));
+  }
+  settings.state = state;
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  world.Submit({.recipients = Recipients(100, {"one.test"})});
+  // The world begins at the same moment anew, so what was saved ends up to three hours later.
+  world.RunFor(minutes(30));
+  EXPECT_EQ(receiver.sessions, 0u);
+  EXPECT_TRUE(world.RunToEnd(hours(8)));
+}
+
+}  // namespace
+}  // namespace postrider::delivery

@@ -1,0 +1,158 @@
+// What replies cause beyond their own recipient: rules and their actions, and guards over many outcomes.
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/engine/delivery/world.h"
+
+namespace postrider::delivery {
+namespace {
+
+using queue::EventKind;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+ReplyRule Rule(std::string pattern, Category category, Scope scope, ReplyAction action) {
+  ReplyRule rule;
+  rule.name = "rule-of-" + pattern;
+  rule.patterns = {pattern};
+  rule.category = category;
+  rule.scope = scope;
+  rule.action = action;
+  rule.samples = {{.reply = "450 " + pattern, .stage = Stage::kRcpt, .provider = {}}};
+  rule.file = "test";
+  return rule;
+}
+
+WorldSettings SettingsWith(std::vector<ReplyRule> rules) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  auto classifier = ReplyClassifier::Make(std::move(rules));
+  EXPECT_TRUE(classifier.has_value());
+  if (classifier) settings.classifier = *classifier;
+  return settings;
+}
+
+std::size_t PathEventsWith(const World& world, std::string_view text) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      world.queue.PathEvents(), [text](const queue::Event& event) { return event.reply.contains(text); }));
+}
+
+TEST(Reaction, AStopHoldsTheMailUnchargedAndRecoversWithAProbe) {
+  World world(SettingsWith(
+      {Rule("TSS04", Category::kThrottled, Scope::kPath, {.kind = ActionKind::kStopPath, .duration = hours(2)})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("421 4.7.0 [TSS04] deferred"); };
+  world.Submit({.recipients = Recipients(100, {"one.test"})});
+  world.RunFor(minutes(5));
+  const std::uint64_t sessions = receiver.sessions;
+  EXPECT_EQ(world.queue.queued(), 100u);
+  EXPECT_EQ(world.queue.Find("ana99@one.test").attempts, 0);
+  EXPECT_EQ(PathEventsWith(world, "stop-path by rule rule-of-TSS04"), 1u);
+  EXPECT_EQ(world.Snapshot().sites.at(0).mode, SiteMode::kStopped);
+  EXPECT_EQ(world.Snapshot().counts.actions[static_cast<std::size_t>(ActionKind::kStopPath)], 1u);
+  receiver.script.on_rcpt = nullptr;
+  world.RunFor(minutes(90));
+  EXPECT_EQ(receiver.sessions, sessions) << "two hours are two hours";
+  EXPECT_TRUE(world.RunToEnd(hours(2)));
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 100u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Reaction, ACapThatIsToldIsKeptFromThenOnAndChargesNobody) {
+  World world(SettingsWith({Rule("Max message per connection", Category::kThrottled, Scope::kConnection,
+                                 {.kind = ActionKind::kReconnect})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_mail = [](const ReceivedMessage& message) {
+    return message.number > 5 ? std::string("421 Max message per connection reached") : std::string();
+  };
+  world.Submit({.recipients = Recipients(200, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd(minutes(5)));
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 200u);
+  EXPECT_TRUE(std::ranges::all_of(world.queue.events(), [](const queue::Event& event) { return event.attempt <= 1; }));
+  EXPECT_EQ(world.Snapshot().counts.path_backoffs, 0u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Reaction, ARefusedSenderStopsTheCampaignAtThatProviderAlone) {
+  World world(
+      SettingsWith({Rule("5.7.26", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}));
+  Receiver& strict = world.AddReceiver("mx.strict.test", {"strict.test"});
+  strict.script.on_content = [](const ReceivedMessage& message) {
+    return message.from == "bad@sender.test" ? std::string("550 5.7.26 unauthenticated") : std::string();
+  };
+  world.AddReceiver("mx.easy.test", {"easy.test"});
+  CampaignPlan bad{.recipients = Recipients(400, {"strict.test", "easy.test"})};
+  bad.spec.envelope_from = "bad@sender.test";
+  bad.spec.name = "bad";
+  world.Submit(bad);
+  CampaignPlan good{.recipients = Recipients(400, {"strict.test", "easy.test"})};
+  good.spec.envelope_from = "good@sender.test";
+  good.spec.name = "good";
+  world.Submit(good);
+  world.RunFor(minutes(3));
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 600u) << "all but the bad one's at the strict one";
+  EXPECT_EQ(world.queue.Count(EventKind::kBounced), 0u);
+  EXPECT_EQ(world.queue.queued(), 200u);
+  const CoreSnapshot snapshot = world.Snapshot();
+  ASSERT_EQ(snapshot.guards.size(), 1u);
+  EXPECT_EQ(snapshot.guards[0].campaign, "bad");
+  EXPECT_EQ(snapshot.guards[0].state, GuardState::kTripped);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Guards, ACampaignThatMeetsDeadAddressesIsPausedAtTheirProvider) {
+  World world(SettingsWith({Rule("no such user", Category::kBadMailbox, Scope::kRecipient, {})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage& message) {
+    return message.to.contains("7") ? std::string("550 5.1.1 no such user") : std::string();
+  };
+  world.Submit({.recipients = Recipients(5000, {"one.test"})});
+  world.RunFor(minutes(5));
+  EXPECT_GT(world.queue.queued(), 3000u);
+  EXPECT_EQ(world.Snapshot().guards.size(), 1u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Guards, ABounceStormGivesNobodyUp) {
+  WorldSettings settings = SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})});
+  settings.guards.campaign_pause_bounces = 2;  // never
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  world.Submit({.recipients = Recipients(2000, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("550 5.1.1 NoSuchUser"); };
+  world.Submit({.recipients = Recipients(2000, {"one.test"}), .message = "From: b@s.test\r\nSubject: b\r\n\r\nb\r\n"});
+  world.RunFor(minutes(2));
+  EXPECT_LT(world.queue.Count(EventKind::kBounced), 500u);
+  receiver.script.on_rcpt = nullptr;
+  EXPECT_TRUE(world.RunToEnd(hours(10)));
+  EXPECT_GT(world.queue.Count(EventKind::kDelivered), 3500u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Guards, AnOwnNetworkThatIsDownIsNobodysFault) {
+  World world(SettingsWith({}));
+  std::vector<std::string> domains;
+  std::vector<Receiver*> receivers;
+  for (int i = 0; i < 200; ++i) {
+    domains.push_back("d" + std::to_string(i) + ".test");
+    receivers.push_back(&world.AddReceiver("mx." + domains.back(), {domains.back()}));
+    receivers.back()->script.silent = true;
+  }
+  world.Submit({.recipients = Recipients(2000, domains)});
+  world.RunFor(minutes(10));
+  std::uint64_t connects = 0;
+  for (const Receiver* receiver : receivers) connects += receiver->connects;
+  EXPECT_LT(connects, 600u) << "a probe now and then, not all sites again and again";
+  EXPECT_EQ(world.queue.queued(), 2000u);
+  EXPECT_EQ(PathEventsWith(world, "connects"), 1u);
+  for (Receiver* receiver : receivers) receiver->script.silent = false;
+  EXPECT_TRUE(world.RunToEnd(hours(2)));
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+}  // namespace
+}  // namespace postrider::delivery
