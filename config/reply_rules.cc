@@ -478,6 +478,13 @@ std::expected<std::vector<ReplyRule>, Diagnostics> ParseReplyRules(std::string_v
   }
 }
 
+std::expected<std::vector<ReplyRule>, Diagnostics> ReadReplyRules(const std::filesystem::path& file,
+                                                                  const ProviderTable& providers) {
+  const Result<std::string> text = ReadTextFile(file, kFileBytesMax);
+  if (!text) return OneProblem({file.string(), 0, 0}, text.error().message);
+  return ParseReplyRules(*text, file.string(), providers);
+}
+
 std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(const std::filesystem::path& operators_file,
                                                                   const ProviderTable& providers) {
   Diagnostics diagnostics;
@@ -498,14 +505,7 @@ std::expected<std::vector<ReplyRule>, Diagnostics> LoadReplyRules(const std::fil
       rules.push_back(std::move(rule));
     }
   };
-  if (!operators_file.empty()) {
-    const Result<std::string> text = ReadTextFile(operators_file, kFileBytesMax);
-    if (text) {
-      take(ParseReplyRules(*text, operators_file.string(), providers));
-    } else {
-      diagnostics.push_back({{operators_file.string(), 0, 0}, text.error().message});
-    }
-  }
+  if (!operators_file.empty()) take(ReadReplyRules(operators_file, providers));
   take(ParseReplyRules(ShippedReplyRules(), kShippedReplyRulesName, providers));
   if (!diagnostics.empty()) return std::unexpected(std::move(diagnostics));
   return rules;

@@ -279,4 +279,11 @@ std::expected<std::shared_ptr<const ReplyClassifier>, Diagnostics> ReplyClassifi
   return classifier;
 }
 
+std::expected<std::shared_ptr<const ReplyClassifier>, Diagnostics> ReplyClassifier::Load(
+    const std::filesystem::path& operators_file, const ProviderTable& providers) {
+  auto rules = LoadReplyRules(operators_file, providers);
+  if (!rules) return std::unexpected(std::move(rules.error()));
+  return Make(*std::move(rules));
+}
+
 }  // namespace postrider

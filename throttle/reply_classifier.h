@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <expected>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "config/error.h"
+#include "config/provider.h"
 #include "config/reply.h"
 #include "config/reply_rules.h"
 #include "config/verdict.h"
@@ -32,6 +34,9 @@ class ReplyClassifier {
   // (What the operator's rules take from the shipped ones is the operator's will.)
   [[nodiscard]] static std::expected<std::shared_ptr<const ReplyClassifier>, Diagnostics> Make(
       std::vector<ReplyRule> rules);
+  // The operator's file, if any, and the shipped rules behind it (LoadReplyRules).
+  [[nodiscard]] static std::expected<std::shared_ptr<const ReplyClassifier>, Diagnostics> Load(
+      const std::filesystem::path& operators_file, const ProviderTable& providers);
   virtual ~ReplyClassifier() = default;
 
   // provider: a name of the provider table, or empty. A stage of kNone meets every stage condition,
