@@ -1,7 +1,7 @@
 #pragma once
 // One line of the delivery log, and the sink that takes it. Every accepted recipient ends with exactly one event marked
 // final. Strings are owned so that an Event can live in a mailbox slot and keep its capacity; Clear empties it for
-// reuse. (job, attempt, run) identifies an event: after a crash a line may come twice, but is never lost.
+// reuse. (job, attempt, final, run) identifies an event: after a crash a line may come twice, but is never lost.
 
 #include <cstdint>
 #include <optional>

@@ -67,6 +67,8 @@ class Fields {
     Digits(code.detail);
     out_ += '"';
   }
+  // What ends a job without an attempt (expired, cancelled) has the number of the last one, as that one's deferral has:
+  // the mark keeps the two apart.
   void Id(const queue::Event& event, std::uint64_t run) {
     Key("id");
     out_ += '"';
@@ -75,6 +77,7 @@ class Fields {
     Digits(event.job.row);
     out_ += '-';
     Digits(event.attempt);
+    if (event.final) out_ += 'f';
     out_ += '-';
     Digits(run);
     out_ += '"';

@@ -58,7 +58,7 @@ nlohmann::json Parsed(const Event& event) { return nlohmann::json::parse(Line(ev
 
 TEST(EventLine, WritesEveryFieldOfADelivery) {
   EXPECT_EQ(Line(Delivered()),
-            R"({"v":1,"id":"7-4711-2-12","time":"2026-11-24T05:44:05.007Z","event":"delivered","final":true,)"
+            R"({"v":1,"id":"7-4711-2f-12","time":"2026-11-24T05:44:05.007Z","event":"delivered","final":true,)"
             R"("campaign":"2026-11-24-offer","class":"bulk","row_id":"c-99","recipient":"ana@example.org",)"
             R"("domain":"example.org","site":"mx1.example.org","provider":"google","mx_host":"mx1.example.org",)"
             R"("mx_address":"192.0.2.7:25","source":"a","local_address":"198.51.100.3","pool":"default",)"
@@ -89,6 +89,21 @@ TEST(EventLine, SaysOfADeferralWhomItIsAboutAndWhenItIsDue) {
   EXPECT_EQ(line["next_due"], "2026-11-24T05:51:05.007Z");
 }
 
+TEST(EventLine, GivesTheEndWithoutAnAttemptAnotherIdThanTheLastDeferral) {
+  Event event = Delivered();
+  event.kind = EventKind::kDeferred;
+  event.final = false;
+  const nlohmann::json deferral = Parsed(event);
+  EXPECT_EQ(deferral["id"], "7-4711-2-12");
+  for (const EventKind kind : {EventKind::kExpired, EventKind::kCancelled, EventKind::kBounced}) {
+    event.kind = kind;
+    event.final = true;
+    const nlohmann::json end = Parsed(event);
+    EXPECT_EQ(end["attempt"], deferral["attempt"]);
+    EXPECT_NE(end["id"], deferral["id"]);
+  }
+}
+
 TEST(EventLine, LeavesOutWhatIsEmpty) {
   Event event;
   event.kind = EventKind::kCancelled;
@@ -96,9 +111,10 @@ TEST(EventLine, LeavesOutWhatIsEmpty) {
   event.time = Wall(milliseconds(0));
   event.job = {.campaign = 1, .row = 2};
   event.recipient = "b@example.org";
-  EXPECT_EQ(Line(event), R"({"v":1,"id":"1-2-0-12","time":"1970-01-01T00:00:00.000Z","event":"cancelled","final":true,)"
-                         R"("class":"bulk","recipient":"b@example.org","queued_seconds":0.000000,"run":12})"
-                         "\n");
+  EXPECT_EQ(Line(event),
+            R"({"v":1,"id":"1-2-0f-12","time":"1970-01-01T00:00:00.000Z","event":"cancelled","final":true,)"
+            R"("class":"bulk","recipient":"b@example.org","queued_seconds":0.000000,"run":12})"
+            "\n");
 }
 
 TEST(EventLine, GivesPathEventsNeitherJobNorFate) {
