@@ -15,6 +15,8 @@ namespace {
 constexpr std::size_t kProblemsMax = 100;
 constexpr std::size_t kChunk = 256 << 10;
 constexpr std::size_t kLineMax = 4096;
+// The byte order mark that some programs put before UTF-8: it would make another address of the first one.
+constexpr std::string_view kMark = "\xef\xbb\xbf";
 
 // One line of the file; its hash is added, or what is wrong is returned.
 Result<void> ReadLine(std::string_view line, std::vector<std::uint64_t>& hashes) {
@@ -50,6 +52,7 @@ std::expected<std::shared_ptr<const SuppressionList>, Diagnostics> SuppressionLi
   }
   std::string text;
   int number = 0;
+  bool begun = false;
   for (bool ended = false; !ended;) {
     const Result<std::size_t> read = (*reader)->Read(text, kChunk);
     if (!read) {
@@ -59,6 +62,10 @@ std::expected<std::shared_ptr<const SuppressionList>, Diagnostics> SuppressionLi
     ended = *read == 0;
     if (ended && !text.empty() && text.back() != '\n') text += '\n';
     std::size_t at = 0;
+    if (!begun && (ended || text.size() >= kMark.size())) {
+      begun = true;
+      if (text.starts_with(kMark)) at = kMark.size();
+    }
     for (std::size_t end; (end = text.find('\n', at)) != std::string::npos; at = end + 1) {
       ++number;
       const Result<void> line = ReadLine(std::string_view(text).substr(at, end - at), list->hashes_);

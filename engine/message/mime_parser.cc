@@ -235,6 +235,12 @@ class Parser {
   std::size_t parts_ = 0;
 };
 
+// Behind a byte order mark, as some editors put before UTF-8; it would spoil the first header's name.
+std::size_t Beginning(std::string_view message) {
+  constexpr std::string_view kMark = "\xef\xbb\xbf";
+  return message.starts_with(kMark) ? kMark.size() : 0;
+}
+
 // NUL and bare CR, of which receivers make different things.
 void CheckOctets(std::string_view text, Findings& findings) {
   std::size_t at = 0;
@@ -294,13 +300,13 @@ Entity ParseMessage(std::string_view message, Findings& findings) {
     return {};
   }
   CheckOctets(message, findings);
-  return Parser(message, findings).ParseEntity({0, message.size()}, 0);
+  return Parser(message, findings).ParseEntity({Beginning(message), message.size()}, 0);
 }
 
 std::vector<std::string> HeaderValues(std::string_view message, std::string_view name) {
   Findings ignored("", message);
   Entity entity;
-  (void)Parser(message, ignored).ParseHeaders({0, message.size()}, entity);
+  (void)Parser(message, ignored).ParseHeaders({Beginning(message), message.size()}, entity);
   Parser::Finish(entity);
   std::vector<std::string> values;
   for (HeaderField& header : entity.headers) {

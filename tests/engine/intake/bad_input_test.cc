@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "engine/intake/campaign_source.h"
 #include "engine/intake/suppression_list.h"
 #include "tests/engine/intake/spool_fixture.h"
 
@@ -102,6 +103,36 @@ TEST_F(BadInputTest, StrangeNamesAndFilesAreSetAside) {
   EXPECT_TRUE(std::filesystem::is_symlink(spool_ / "failed" / "link"));
   EXPECT_TRUE(std::filesystem::exists(spool_ / "new" / ".hidden"));
   EXPECT_THAT(ErrorText("linked"), HasSubstr("symbolic link"));
+}
+
+TEST_F(BadInputTest, AByteOrderMarkSpoilsNoFileOfACampaign) {
+  const std::string mark = "\xef\xbb\xbf";
+  Submit("json", {{"campaign.toml", mark + "format = 1\npriority = 7\n"},
+                  {"message.eml", mark + std::string(kPlainMessage)},
+                  {"recipients.jsonl", mark + JsonRows(2)}});
+  Submit("csv", {{"recipients.csv", mark + "to,name\nana@example.org,Ana\n"}});
+  Write(spool_ / "new" / "single.eml", mark + "X-Receiver: ana@example.org\nFrom: shop@example.com\n\nhi\n");
+  RunUntilIdle();
+  EXPECT_EQ(Totals("json").accepted, 2u) << ErrorText("json");
+  EXPECT_EQ(writer_.Find("json")->spec.priority, 7);
+  EXPECT_EQ(Totals("csv").accepted, 1u) << ErrorText("csv");
+  EXPECT_THAT(writer_.Addresses("messages-from-shop@example.com"), testing::ElementsAre("ana@example.org"));
+}
+
+TEST_F(BadInputTest, AByteOrderMarkDoesNotUnsuppressTheFirstLine) {
+  const std::string mark = "\xef\xbb\xbf";
+  for (const char* text : {"ana@example.org\r\nexample.net\r\n", "# ours\nana@example.org\n@example.net"}) {
+    Write(root_ / "list", mark + text);
+    const auto read = SuppressionList::Read(*files_, root_ / "list");
+    ASSERT_TRUE(read.has_value()) << ToText(read.error());
+    EXPECT_EQ((*read)->size(), 2u);
+    EXPECT_TRUE((*read)->Holds("ana@example.org", "example.org"));
+    EXPECT_TRUE((*read)->Holds("eve@example.net", "example.net"));
+  }
+  Write(root_ / "list", mark);
+  const auto empty = SuppressionList::Read(*files_, root_ / "list");
+  ASSERT_TRUE(empty.has_value());
+  EXPECT_EQ((*empty)->size(), 0u);
 }
 
 TEST_F(BadInputTest, ASuppressionFileIsToldLineByLine) {

@@ -28,6 +28,12 @@ TEST(Template, ListsTheFieldsARowShouldBring) {
   EXPECT_EQ(compiled->from_address(), "a@example.com");
 }
 
+TEST(Template, LeavesOutAByteOrderMark) {
+  const std::string text = "Subject: {{name}}\nFrom: a@example.com\n\nhi {{name}}\n";
+  EXPECT_EQ(MustRender(*MustCompile("\xef\xbb\xbf" + text), {{"name", "Ana"}}),
+            MustRender(*MustCompile(text), {{"name", "Ana"}}));
+}
+
 TEST(Template, FillsBuiltInFields) {
   const TemplatePtr compiled = MustCompile(Plain("", "{{to}} {{id}} {{domain}} {{campaign}}\n"));
   EXPECT_EQ(PartText(MustRender(*compiled, {}), {}), "ana@example.org 4711 example.org offer\n");
