@@ -215,7 +215,9 @@ void HeaderCompiler::AddMissing(const std::vector<Source>& sources, const Conten
   };
   if (!has("From")) {
     if (options_.default_from.empty()) {
-      findings_.AddAt(1, 1, "the message has no From header; write one, or \"from\" in the manifest");
+      findings_.AddAt(1, 1,
+                      options_.has_manifest ? "the message has no From header; write one, or \"from\" in the manifest"
+                                            : "the message has no From header; write one");
     } else {
       HeaderField from;
       from.name = "From";

@@ -29,6 +29,7 @@ struct CompileOptions {
   // From the manifest: set or replaced in the message before it is compiled; they may hold merge fields.
   std::vector<std::pair<std::string, std::string>> headers;
   std::string default_from;  // "From" if neither the message nor headers has one; empty: that is an error
+  bool has_manifest = true;  // else nothing can be mended there
 };
 
 // The merge values of one row, packed as a job keeps them: for each of Template::fields() in order, a varint n and then
