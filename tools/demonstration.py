@@ -300,6 +300,7 @@ def main():
     terminal = Terminal()
     directory = tempfile.mkdtemp(prefix="postrider-demonstration-")
     code = 1
+    told_where = False
     try:
         result, rows = run(arguments, directory, terminal)
         found = list(problems(result, arguments.recipients))
@@ -308,6 +309,7 @@ def main():
             print(json.dumps(result))
         else:
             print_report(result, rows, directory, arguments.keep)
+            told_where = arguments.keep
         for problem in found:
             print("tools/quickstart: " + problem, file=sys.stderr)
         code = 1 if found else 0
@@ -317,10 +319,10 @@ def main():
             for line in open(os.path.join(directory, log), encoding="utf-8", errors="replace").readlines()[-10:] \
                     if os.path.exists(os.path.join(directory, log)) else []:
                 print(f"  {log}: {line.rstrip()}", file=sys.stderr)
-    if arguments.keep or code != 0:
-        print(f"Kept: {directory}", file=sys.stderr)
-    else:
+    if not arguments.keep and code == 0:
         shutil.rmtree(directory)
+    elif not told_where:
+        print(f"Kept: {directory}", file=sys.stderr)
     return code
 
 
