@@ -41,8 +41,9 @@ bool CloseWithReset(const io::Socket& socket) {
   const SocketAddress local = socket.local();
   const SocketAddress remote = socket.remote();
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", error)) {
-    const int descriptor = std::atoi(entry.path().filename().c_str());
+  std::filesystem::directory_iterator entry("/proc/self/fd", error);
+  for (; !error && entry != std::filesystem::directory_iterator(); entry.increment(error)) {
+    const int descriptor = std::atoi(entry->path().filename().c_str());
     if (Ask(&getpeername, descriptor) != remote || Ask(&getsockname, descriptor) != local) continue;
     const linger abrupt{1, 0};
     return setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &abrupt, sizeof(abrupt)) == 0;
