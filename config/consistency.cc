@@ -4,8 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
+#include <iterator>
 #include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -37,7 +41,9 @@ class Check {
             : std::make_shared<const ProviderTable>(shipped.get(), options_.providers, std::vector<RuleOptions>());
     CheckRules(RuleLayer::kFile, *options_.provider_table);
     for (std::size_t i = 0; i < options_.routes.size(); ++i) CheckRoute(i);
+    CheckGuards();
     CheckLimits();
+    CheckDirectories();
   }
 
   ProviderTablePtr RunForProviders() {
@@ -98,18 +104,33 @@ class Check {
         0);
     for (std::size_t i = 0; i < options_.sources.size(); ++i) {
       const std::string place = fmt::format("source[{}]", i);
+      CheckBurst(options_.sources[i], place);
       if (places_.Has(place + ".ipv4") || places_.Has(place + ".ipv6")) continue;
       Report(place, "a [[source]] needs ipv4 or ipv6, the local address to send from");
     }
   }
 
+  template <typename Limits>
+  void CheckBurst(const Limits& limits, const std::string& place) {
+    if (!limits.burst || limits.Rate()) return;
+    if (places_.Has(place + ".message_rate") && !limits.message_rate) return;  // it was reported when it was read
+    Report(place + ".burst", "burst needs a message_rate, of which so many may go at once");
+  }
+
   void CheckPools() {
+    CheckBurst(options_.sender, "sender");
     std::vector<std::string_view> names;
     for (const SourceOptions& source : options_.sources) names.push_back(source.name);
     CheckUnique(
         options_.pools, "pool", "name", [](const PoolOptions& pool) { return std::string_view(pool.name); }, 0);
     for (std::size_t i = 0; i < options_.pools.size(); ++i) {
-      const std::vector<std::string>& sources = options_.pools[i].sources;
+      const PoolOptions& pool = options_.pools[i];
+      const std::vector<std::string>& sources = pool.sources;
+      CheckBurst(pool, fmt::format("pool[{}]", i));
+      if (!pool.weights.empty() && !sources.empty() && pool.weights.size() != sources.size()) {
+        Report(fmt::format("pool[{}].weights", i), fmt::format("expected a weight for each of the {} sources, found {}",
+                                                               sources.size(), pool.weights.size()));
+      }
       for (auto source = sources.begin(); source != sources.end(); ++source) {
         const std::string what = fmt::format("pool[{}].sources", i);
         if (std::find(sources.begin(), source, *source) != source) {
@@ -212,6 +233,16 @@ class Check {
     }
   }
 
+  void CheckGuards() {
+    const GuardOptions& guard = options_.guard;
+    if (guard.campaign_window < guard.campaign_tries) {
+      Report("guard.campaign_window", "campaign_window must not be less than campaign_tries");
+    }
+    if (guard.campaign_warn_bounces > guard.campaign_pause_bounces) {
+      Report("guard.campaign_warn_bounces", "campaign_warn_bounces must not be more than campaign_pause_bounces");
+    }
+  }
+
   void CheckLimits() {
     if (options_.timeouts.final_reply < kFinalReplyLeast && !options_.allow_short_timeouts) {
       Report(
@@ -236,6 +267,45 @@ class Check {
           "the admin pages ask nobody for a password and listen on loopback (127.0.0.1) only; say allow_remote = true "
           "to change that");
     }
+  }
+
+  // Each keeps its own things in its directory, and takes what else lies there for its own or for damage. The log and
+  // the accounting file know each other's files.
+  void CheckDirectories() {
+    struct Kept {
+      std::string_view what;
+      const std::filesystem::path& directory;
+    };
+    const Kept all[] = {{"queue.directory", options_.queue.directory},
+                        {"spool.directory", options_.spool.directory},
+                        {"log.directory", options_.log.directory},
+                        {"accounting.directory", options_.accounting.directory}};
+    for (std::size_t i = 1; i < std::size(all); ++i) {
+      for (std::size_t j = 0; j < i; ++j) {
+        const bool logs = j == 2 || (i == 3 && !options_.accounting.enabled);
+        if (logs || !(Contains(all[i].directory, all[j].directory) || Contains(all[j].directory, all[i].directory))) {
+          continue;
+        }
+        const bool place_i = places_.Has(all[i].what);
+        const Kept& told = place_i ? all[i] : all[j];
+        const Kept& other = place_i ? all[j] : all[i];
+        Report(told.what, fmt::format("{} and {} ({}) must lie beside each other, neither in the other", told.what,
+                                      other.what, other.directory.string()));
+      }
+    }
+  }
+
+  static bool Contains(const std::filesystem::path& outer, const std::filesystem::path& inner) {
+    const auto parts = [](const std::filesystem::path& path) {
+      std::vector<std::string> names;
+      for (const auto& part : path.lexically_normal()) {
+        if (!part.empty()) names.push_back(part.string());
+      }
+      return names;
+    };
+    const std::vector<std::string> of_outer = parts(outer);
+    const std::vector<std::string> of_inner = parts(inner);
+    return of_outer.size() <= of_inner.size() && std::equal(of_outer.begin(), of_outer.end(), of_inner.begin());
   }
 
   Options& options_;

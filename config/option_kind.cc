@@ -8,6 +8,7 @@
 
 #include "config/duration.h"
 #include "config/email_address.h"
+#include "config/time_zone.h"
 
 namespace postrider {
 namespace {
@@ -88,7 +89,8 @@ Result<RouteOptions::Host> ParseHost(std::string_view text) {
 
 std::string_view Describe(const FileValue& value) {
   static constexpr std::string_view kNames[] = {"a value of another type",  "a boolean", "a whole number",
-                                                "a number with a fraction", "text",      "a list of texts"};
+                                                "a number with a fraction", "text",      "a list of texts",
+                                                "a list of numbers",        "a date"};
   static_assert(std::size(kNames) == std::variant_size_v<FileValue>);
   return kNames[value.index()];
 }
@@ -139,6 +141,52 @@ Problem IntegerKind::Check(const FileValue& value) const {
   const auto* number = std::get_if<std::int64_t>(&value);
   if (number != nullptr && *number >= least && *number <= most) return {};
   return Expected("a " + About(), value);
+}
+
+std::string IntegerListKind::About() const {
+  return fmt::format("list of whole numbers from {} to {}", each.least, each.most);
+}
+
+Problem IntegerListKind::Check(const FileValue& value) const {
+  const auto* numbers = std::get_if<NumberList>(&value);
+  // An empty list has no kind.
+  if (const auto* none = std::get_if<TextList>(&value); none != nullptr && none->empty()) {
+    return "expected at least one number, found an empty list";
+  }
+  if (numbers == nullptr) return Expected("a " + About(), value);
+  if (numbers->size() > kListMax) {
+    return fmt::format("at most {} entries are allowed, found {}", kListMax, numbers->size());
+  }
+  for (std::int64_t number : *numbers) {
+    if (Problem problem = each.Check(number); !problem.empty()) return problem;
+  }
+  return {};
+}
+
+std::string NumberKind::About() const {
+  return fmt::format("number from {} to {}", NumberText(least), NumberText(most));
+}
+
+Problem NumberKind::Read(const FileValue& value, double& member) const {
+  const std::optional<double> number = Number(value);
+  if (!number || *number < least || *number > most) return Expected("a " + About(), value);
+  member = *number;
+  return {};
+}
+
+std::string NumberKind::Show(double member) const { return NumberText(member); }
+
+Problem DateKind::Read(const FileValue& value, std::chrono::sys_days& member) const {
+  const auto* day = std::get_if<std::chrono::sys_days>(&value);
+  if (day == nullptr) return Expected("a " + About(), value);
+  member = *day;
+  return {};
+}
+
+std::string DateKind::Show(std::chrono::sys_days member) const {
+  const std::chrono::year_month_day day(member);
+  return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
+                     static_cast<unsigned>(day.day()));
 }
 
 std::string ShareKind::About() const { return fmt::format("share from {} to {}", NumberText(least), NumberText(most)); }
@@ -205,15 +253,10 @@ Problem LimitKind::Parse(const FileValue& value, std::int64_t& parsed) const {
 }
 
 Problem TimeZoneKind::Read(const FileValue& value, std::string& member) const {
-  constexpr std::size_t kZoneMax = 64;
   const auto* text = std::get_if<std::string>(&value);
-  const auto allowed = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '/' || c == '_' ||
-           c == '-' || c == '+';
-  };
-  if (text == nullptr || text->empty() || text->size() > kZoneMax || !std::ranges::all_of(*text, allowed)) {
-    return Expected("the " + About(), value);
-  }
+  if (text == nullptr || !IsPlainText(*text)) return Expected("the " + About(), value);
+  const Result<TimeZone> zone = TimeZone::Find(*text);
+  if (!zone) return zone.error().message;
   member = *text;
   return {};
 }

@@ -20,8 +20,10 @@
 namespace postrider {
 
 using TextList = std::vector<std::string>;
+using NumberList = std::vector<std::int64_t>;
 // What stood in the file, before a kind has looked at it; monostate: something that no option takes.
-using FileValue = std::variant<std::monostate, bool, std::int64_t, double, std::string, TextList>;
+using FileValue =
+    std::variant<std::monostate, bool, std::int64_t, double, std::string, TextList, NumberList, std::chrono::sys_days>;
 
 // What is wrong with a value; empty when nothing is.
 using Problem = std::string;
@@ -52,6 +54,44 @@ struct IntegerKind {
     return problem;
   }
   [[nodiscard]] std::string Show(std::int64_t member) const { return std::to_string(member); }
+};
+
+struct IntegerListKind {
+  IntegerKind each;
+
+  [[nodiscard]] std::string About() const;
+  [[nodiscard]] Problem Check(const FileValue& value) const;
+  template <typename T>
+  Problem Read(const FileValue& value, std::vector<T>& member) const {
+    Problem problem = Check(value);
+    if (!problem.empty()) return problem;
+    member.clear();
+    for (std::int64_t number : std::get<NumberList>(value)) member.push_back(static_cast<T>(number));
+    return {};
+  }
+  template <typename T>
+  [[nodiscard]] std::string Show(const std::vector<T>& member) const {
+    std::string list = "[";
+    for (T number : member) list += (list.size() > 1 ? ", " : "") + std::to_string(number);
+    return list += ']';
+  }
+};
+
+// A whole number or one with a fraction.
+struct NumberKind {
+  double least;
+  double most;
+
+  [[nodiscard]] std::string About() const;
+  Problem Read(const FileValue& value, double& member) const;
+  [[nodiscard]] std::string Show(double member) const;
+};
+
+// A calendar day, without quotes.
+struct DateKind {
+  [[nodiscard]] std::string About() const { return "day such as 2026-11-23, without quotes"; }
+  Problem Read(const FileValue& value, std::chrono::sys_days& member) const;
+  [[nodiscard]] std::string Show(std::chrono::sys_days member) const;
 };
 
 // A share of a whole, 0.01 for one hundredth.

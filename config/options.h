@@ -16,6 +16,7 @@
 #include "config/ip_address.h"
 #include "config/mail_class.h"
 #include "config/provider.h"
+#include "config/rate_limit.h"
 #include "config/time.h"
 
 namespace postrider {
@@ -25,18 +26,46 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
+// 0 is the word "none".
+[[nodiscard]] inline std::optional<RateLimit> MakeRate(std::optional<double> per_second, std::optional<int> burst) {
+  if (!per_second || *per_second == 0) return std::nullopt;
+  return RateLimit{.per_second = *per_second, .burst = static_cast<double>(burst.value_or(0))};
+}
+
 // [[source]]: one local address of each family and the name it says in EHLO.
 struct SourceOptions {
   std::string name;
   std::optional<IpAddress> ipv4;
   std::optional<IpAddress> ipv6;
   std::string ehlo_name;
+  // Over all receivers; unset: no limit of its own. Rates here and below are per second.
+  std::optional<double> message_rate{};
+  std::optional<int> burst{};
+  std::optional<int> connections{};
+  std::optional<std::chrono::sys_days> warm_up{};  // the day it began to warm up; unset: it is warm
+
+  [[nodiscard]] std::optional<RateLimit> Rate() const { return MakeRate(message_rate, burst); }
 };
 
 // [[pool]]: sources a campaign may name together. The pool "default" holds every source unless configured.
 struct PoolOptions {
   std::string name;
   std::vector<std::string> sources;
+  std::vector<int> weights{};  // of the sources, in their order; empty: all alike
+  std::optional<double> message_rate{};
+  std::optional<int> burst{};
+  std::optional<int> connections{};
+
+  [[nodiscard]] std::optional<RateLimit> Rate() const { return MakeRate(message_rate, burst); }
+};
+
+// [sender]: all sources together.
+struct SenderOptions {
+  std::optional<double> message_rate{};
+  std::optional<int> burst{};
+  std::optional<int> connections{};
+
+  [[nodiscard]] std::optional<RateLimit> Rate() const { return MakeRate(message_rate, burst); }
 };
 
 // [retry.bulk], [retry.transactional]
@@ -175,6 +204,51 @@ struct LogOptions {
   hours rotate_age{24};
 };
 
+// [accounting]: the CSV that PowerMTA writes, beside the log.
+struct AccountingOptions {
+  bool enabled = false;
+  std::filesystem::path directory{"/var/log/postrider"};
+  bool deferrals = false;  // records of type t too
+  std::uint64_t rotate_bytes = 256ull << 20;
+  hours rotate_age{24};
+};
+
+// [warm_up]: how a new source earns trust, for every provider apart.
+struct WarmUpOptions {
+  // Messages on the first day, the second, ...: cautious at first, then about 15 % more each day; behind it: warm.
+  std::vector<std::uint64_t> quotas{50,     100,    200,    400,    800,    1500,   3000,    5000,    7500,    10'000,
+                                    11'500, 13'300, 15'400, 17'700, 20'500, 23'600, 27'200,  31'400,  36'300,  41'800,
+                                    48'300, 55'700, 64'300, 74'200, 85'600, 98'700, 113'900, 131'400, 151'700, 175'000};
+  double used_share = 0.70;      // of a day's quota, to move on to the next
+  double deferred_share = 0.05;  // of what was sent, to stay below
+  std::uint32_t steps_back = 2;  // days, when blocked
+};
+
+// [guard]: when going on would do harm.
+struct GuardOptions {
+  // A campaign at a provider. The shares are of the last campaign_window tries; fewer than campaign_tries prove
+  // nothing.
+  std::uint32_t campaign_tries = 500;
+  std::uint32_t campaign_window = 2000;
+  double campaign_warn_bounces = 0.02;
+  double campaign_pause_bounces = 0.05;
+  double campaign_pause_spam_blocks = 0.01;
+  // A site's bad-mailbox share: a storm is so many times its usual share, at least so large, over so many tries.
+  std::uint32_t storm_tries = 100;
+  double storm_times_usual = 4;
+  double storm_least_share = 0.2;
+  minutes storm_longest{24 * 60};  // then what it says is believed
+  // Our own network.
+  std::uint32_t network_sites = 20;
+  double network_failed_share = 0.8;
+  seconds network_window{60};
+  seconds network_probe{5};  // one connect each while it holds
+  // Domains that do not exist.
+  std::uint32_t domains_missing = 50;
+  double domains_missing_share = 0.5;
+  seconds domains_window{300};
+};
+
 struct AdminOptions {
   SocketAddress listen{IpAddress{IpAddress::Family::kIpv4, {127, 0, 0, 1}}, 8025};
   bool allow_remote = false;  // may listen beyond loopback
@@ -208,6 +282,8 @@ struct Options {
   std::filesystem::path reply_rules;  // the operator's own, asked before the shipped ones; empty: none
   std::vector<SourceOptions> sources;
   std::vector<PoolOptions> pools;
+  SenderOptions sender;
+  WarmUpOptions warm_up;
   // rules[0] is the built-in "*": all that must have a value has one. The file's own rules follow it, then overrides.
   // An unknown receiver is met with 2 connections, 8 when it has shown that it likes our mail.
   std::vector<RuleOptions> rules{RuleOptions{.match = {},
@@ -237,6 +313,8 @@ struct Options {
   SpoolOptions spool;
   QueueOptions queue;
   LogOptions log;
+  AccountingOptions accounting;
+  GuardOptions guard;
   EngineOptions engine;
   DnsOptions dns;
   TlsOptions tls;

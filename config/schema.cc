@@ -14,6 +14,10 @@ constexpr std::uint64_t kMiB = 1ull << 20;
 constexpr std::uint64_t kGiB = 1ull << 30;
 constexpr auto kDay = hours(24);
 
+// From one a day, the slowest that a limit is good for, to more than any host sends.
+constexpr RateKind kAnyRate{1.0 / 86'400, 1'000'000};
+constexpr RateKind kRateOrNone{1.0 / 86'400, 1'000'000, true};
+
 template <typename Struct, typename Member, typename Kind>
 OptionSchema Option(Member Struct::*member, std::string_view key, Kind kind, std::string_view help,
                     Presence presence = Presence::kOptional, std::string_view sample = {}) {
@@ -102,29 +106,78 @@ TableSchema SourceTable() {
               Presence::kOptional, "\"2001:db8::10\""),
           Option(&SourceOptions::ehlo_name, "ehlo_name", HostNameKind{.literal_allowed = true}, "What it says in EHLO.",
                  Presence::kRequired, "\"mail.example.org\""),
+          Option(&SourceOptions::message_rate, "message_rate", kRateOrNone,
+                 "Recipients that it attempts at all receivers together.", Presence::kOptional, "\"200/s\""),
+          Option(&SourceOptions::burst, "burst", IntegerKind{1, 1'000'000},
+                 "So many of them may go at once after a rest; without it one second's worth.", Presence::kOptional,
+                 "200"),
+          Option(&SourceOptions::connections, "connections", LimitKind{1, 1'000'000},
+                 "Its open connections to all receivers together.", Presence::kOptional, "500"),
+          Option(&SourceOptions::warm_up, "warm_up", DateKind(),
+                 "The day on which it begins to earn its receivers' trust, as [warm_up] says; what is too much for it "
+                 "goes over the warm sources of its pool. Without it the source is warm. A later day begins anew.",
+                 Presence::kOptional, "2026-11-23"),
       });
 }
 
 TableSchema PoolTable() {
-  return ArrayTable(&Options::pools, "pool", false,
-                    "Sources that a campaign may name together. The pool \"default\" holds every source unless it is "
-                    "given here.",
-                    {
-                        Option(&PoolOptions::name, "name", NameKind(), "What campaigns call it.", Presence::kRequired,
-                               "\"newsletter\""),
-                        Option(&PoolOptions::sources, "sources", NameListKind(), "Names of sources.",
-                               Presence::kRequired, "[\"main\"]"),
-                    });
+  return ArrayTable(
+      &Options::pools, "pool", false,
+      "Sources that a campaign may name together. The pool \"default\" holds every source unless it is given here.",
+      {
+          Option(&PoolOptions::name, "name", NameKind(), "What campaigns call it.", Presence::kRequired,
+                 "\"newsletter\""),
+          Option(&PoolOptions::sources, "sources", NameListKind(), "Names of sources.", Presence::kRequired,
+                 "[\"main\"]"),
+          Option(&PoolOptions::weights, "weights", IntegerListKind{{1, 1000}},
+                 "How the mail is shared among the sources, in their order: 3 is three times 1. Without it evenly.",
+                 Presence::kOptional, "[1]"),
+          Option(&PoolOptions::message_rate, "message_rate", kRateOrNone,
+                 "Recipients attempted through the pool at all receivers together.", Presence::kOptional, "\"500/s\""),
+          Option(&PoolOptions::burst, "burst", IntegerKind{1, 1'000'000},
+                 "So many of them may go at once after a rest; without it one second's worth.", Presence::kOptional,
+                 "500"),
+          Option(&PoolOptions::connections, "connections", LimitKind{1, 1'000'000},
+                 "Open connections for the pool's mail to all receivers together.", Presence::kOptional, "1000"),
+      });
+}
+
+TableSchema SenderTable() {
+  return Table(
+      &Options::sender, "sender", "The whole of it: all sources to all receivers.",
+      {
+          Option(&SenderOptions::message_rate, "message_rate", kRateOrNone,
+                 "Recipients attempted; what the line or a contract bears.", Presence::kOptional, "\"1000/s\""),
+          Option(&SenderOptions::burst, "burst", IntegerKind{1, 1'000'000},
+                 "So many of them may go at once after a rest; without it one second's worth.", Presence::kOptional,
+                 "1000"),
+          Option(&SenderOptions::connections, "connections", LimitKind{1, 1'000'000},
+                 "Open connections; a firewall between may count them.", Presence::kOptional, "5000"),
+      });
+}
+
+TableSchema WarmUpTable() {
+  return Table(
+      &Options::warm_up, "warm_up",
+      "How a new source earns the trust of each provider (and of each site without one): by sending little at first, "
+      "and more only while all goes well. For sources that have a warm_up day.",
+      {
+          Option(&WarmUpOptions::quotas, "quotas", IntegerListKind{{1, 1'000'000'000}},
+                 "Recipients on the first day, the second, ..., each in its rule's time_zone and at most an eighth an "
+                 "hour. Behind the last day the source is warm."),
+          Option(&WarmUpOptions::used_share, "used_share", ShareKind{0.01, 1},
+                 "So much of a day's quota must have been used to move on: a reputation comes from mail sent."),
+          Option(&WarmUpOptions::deferred_share, "deferred_share", ShareKind{0, 1},
+                 "And fewer than so many of the attempts put off; otherwise the day is done again."),
+          Option(&WarmUpOptions::steps_back, "steps_back", IntegerKind{0, 100},
+                 "Days to go back when the provider blocks the source."),
+      });
 }
 
 OptionSchema Formerly(OptionSchema option, std::string_view former_key) {
   option.former_key = former_key;
   return option;
 }
-
-// From one a day, the slowest that a limit is good for, to more than any host sends.
-constexpr RateKind kAnyRate{1.0 / 86'400, 1'000'000};
-constexpr RateKind kRateOrNone{1.0 / 86'400, 1'000'000, true};
 
 std::vector<OptionSchema> ConnectionRules() {
   return {
@@ -329,6 +382,77 @@ TableSchema LogTable() {
       });
 }
 
+TableSchema AccountingTable() {
+  return Table(
+      &Options::accounting, "accounting",
+      "Beside the log the CSV file that PowerMTA writes, for programs that read that.",
+      {
+          Option(&AccountingOptions::enabled, "enabled", BooleanKind(), "Whether it is written."),
+          Option(&AccountingOptions::directory, "directory", PathKind(),
+                 "Synced with the log; if it cannot be written, sending stops as it does for the log."),
+          Option(&AccountingOptions::deferrals, "deferrals", BooleanKind(),
+                 "Also a record of type t for each attempt that will be repeated, beside d and b for the last one."),
+          Option(&AccountingOptions::rotate_bytes, "rotate_bytes", SizeKind{64 * kKiB, 1024 * kGiB},
+                 "A new file is begun at this size."),
+          Option(&AccountingOptions::rotate_age, "rotate_age", DurationKind{hours(1), 365 * kDay},
+                 "A new file is begun at this age."),
+      });
+}
+
+std::vector<OptionSchema> SenderGuards() {
+  return {
+      Option(&GuardOptions::campaign_tries, "campaign_tries", IntegerKind{10, 1'000'000},
+             "A campaign at one provider is judged after so many attempts; fewer prove nothing."),
+      Option(&GuardOptions::campaign_window, "campaign_window", IntegerKind{10, 10'000'000},
+             "And by its last so many."),
+      Option(&GuardOptions::campaign_warn_bounces, "campaign_warn_bounces", ShareKind{0, 1},
+             "It is warned of at this share of hard bounces: the list is getting old."),
+      Option(&GuardOptions::campaign_pause_bounces, "campaign_pause_bounces", ShareKind{0, 1},
+             "It is paused at that provider at this share; bought lists have more, and one such list costs the "
+             "reputation that all other mail lives on."),
+      Option(&GuardOptions::campaign_pause_spam_blocks, "campaign_pause_spam_blocks", ShareKind{0, 1},
+             "It is paused at that provider at this share of replies that call it spam."),
+  };
+}
+
+std::vector<OptionSchema> ReceiverGuards() {
+  return {
+      Option(
+          &GuardOptions::storm_tries, "storm_tries", IntegerKind{10, 1'000'000},
+          "A bounce storm: a site that suddenly disowns its mailboxes is more likely broken than empty. It is judged "
+          "after so many attempts; what it says then suppresses nobody, and is asked again later."),
+      Option(&GuardOptions::storm_times_usual, "storm_times_usual", NumberKind{1.1, 1000},
+             "A storm has so many times the share of bad mailboxes that the site usually has."),
+      Option(&GuardOptions::storm_least_share, "storm_least_share", ShareKind{0, 1},
+             "And at least this share of all attempts."),
+      Option(&GuardOptions::storm_longest, "storm_longest", DurationKind{minutes(1), 30 * kDay},
+             "After so long what the site says is believed. Google's storm of December 2020 lasted some hours."),
+      Option(&GuardOptions::network_sites, "network_sites", IntegerKind{2, 100},
+             "Our own network is taken to be down when connects fail at so many sites at once."),
+      Option(&GuardOptions::network_failed_share, "network_failed_share", ShareKind{0.01, 1},
+             "And when they are this share of all connects; everything is then held and nobody charged."),
+      Option(&GuardOptions::network_window, "network_window", DurationKind{seconds(12), hours(1)},
+             "Both are counted over this time."),
+      Option(&GuardOptions::network_probe, "network_probe", DurationKind{seconds(1), minutes(10)},
+             "One connect each such time finds out when it is up again."),
+      Option(&GuardOptions::domains_missing, "domains_missing", IntegerKind{2, 500},
+             "A resolver that says of so many domains that they do not exist is not believed: their mail waits."),
+      Option(&GuardOptions::domains_missing_share, "domains_missing_share", ShareKind{0.01, 1},
+             "But only if they are this share of all domains that were looked up."),
+      Option(&GuardOptions::domains_window, "domains_window", DurationKind{seconds(12), hours(24)},
+             "Both are counted over this time."),
+  };
+}
+
+TableSchema GuardTable() {
+  std::vector<OptionSchema> options = SenderGuards();
+  std::ranges::move(ReceiverGuards(), std::back_inserter(options));
+  return Table(&Options::guard, "guard",
+               "When going on would do harm. Each guard says why it holds mail and how to go on, as an event and a "
+               "metric.",
+               std::move(options));
+}
+
 TableSchema EngineTable() {
   return Table(
       &Options::engine, "engine", "The cores that send; each is one thread with its own ring and connections.",
@@ -459,6 +583,8 @@ std::vector<TableSchema> MakeSchema() {
   tables.push_back(TopLevel());
   tables.push_back(SourceTable());
   tables.push_back(PoolTable());
+  tables.push_back(SenderTable());
+  tables.push_back(WarmUpTable());
   tables.push_back(RuleTable());
   tables.push_back(ProviderTableSchema());
   tables.push_back(RouteTable());
@@ -469,6 +595,8 @@ std::vector<TableSchema> MakeSchema() {
   tables.push_back(SpoolTable());
   tables.push_back(QueueTable());
   tables.push_back(LogTable());
+  tables.push_back(AccountingTable());
+  tables.push_back(GuardTable());
   tables.push_back(EngineTable());
   tables.push_back(DnsTable());
   tables.push_back(TlsTable());

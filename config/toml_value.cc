@@ -6,20 +6,42 @@
 
 namespace postrider {
 
+namespace {
+
+// A list of one kind: all texts or all whole numbers. An empty list is of texts.
+FileValue ToList(const toml::array& array) {
+  TextList texts;
+  NumberList numbers;
+  for (const toml::node& element : array) {
+    if (const auto* text = element.as_string()) {
+      texts.push_back(text->get());
+    } else if (const auto* number = element.as_integer()) {
+      numbers.push_back(number->get());
+    } else {
+      return std::monostate();
+    }
+  }
+  if (numbers.empty()) return texts;
+  if (texts.empty()) return numbers;
+  return std::monostate();
+}
+
+FileValue ToDay(const toml::date& date) {
+  const std::chrono::year_month_day day(std::chrono::year(date.year), std::chrono::month(date.month),
+                                        std::chrono::day(date.day));
+  if (!day.ok()) return std::monostate();
+  return std::chrono::sys_days(day);
+}
+
+}  // namespace
+
 FileValue ToFileValue(const toml::node& node) {
   if (const auto* text = node.as_string()) return text->get();
   if (const auto* integer = node.as_integer()) return integer->get();
   if (const auto* number = node.as_floating_point()) return number->get();
   if (const auto* boolean = node.as_boolean()) return boolean->get();
-  if (const auto* array = node.as_array()) {
-    TextList texts;
-    for (const toml::node& element : *array) {
-      const auto* text = element.as_string();
-      if (text == nullptr) return std::monostate();
-      texts.push_back(text->get());
-    }
-    return texts;
-  }
+  if (const auto* date = node.as_date()) return ToDay(date->get());
+  if (const auto* array = node.as_array()) return ToList(*array);
   return std::monostate();
 }
 

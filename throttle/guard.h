@@ -11,35 +11,14 @@
 #include <string>
 #include <string_view>
 
+#include "config/options.h"
 #include "config/time.h"
 #include "throttle/limit.h"
 
 namespace postrider {
 
-// The numbers of all guards; the operator's, with defaults from experience.
-struct GuardNumbers {
-  // A campaign at a provider. The shares are of the last `campaign_window` tries; fewer than `campaign_tries` prove
-  // nothing.
-  std::uint32_t campaign_tries = 500;
-  std::uint32_t campaign_window = 2000;
-  double campaign_warn_bounces = 0.02;
-  double campaign_pause_bounces = 0.05;
-  double campaign_pause_spam_blocks = 0.01;
-  // A site's bad-mailbox share: a storm is so many times its usual share, at least so large, over so many tries.
-  std::uint32_t storm_tries = 100;
-  double storm_times_usual = 4;
-  double storm_least_share = 0.2;
-  std::chrono::minutes storm_longest{24 * 60};  // then what it says is believed
-  // Our own network.
-  std::uint32_t network_sites = 20;
-  double network_failed_share = 0.8;
-  std::chrono::seconds network_window{60};
-  std::chrono::seconds network_probe{5};  // one connect each while it holds
-  // Domains that do not exist.
-  std::uint32_t domains_missing = 50;
-  double domains_missing_share = 0.5;
-  std::chrono::seconds domains_window{300};
-};
+// The operator's, with defaults from experience.
+using GuardNumbers = GuardOptions;
 
 enum class Alarm : std::uint8_t { kNone, kWarning, kTripped };
 

@@ -1,10 +1,10 @@
 #include "throttle/warm_up.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "config/check.h"
+#include "config/options.h"
 
 namespace postrider {
 namespace {
@@ -13,19 +13,7 @@ enum Field : std::uint8_t { kStart = 1, kIndex, kBlockedToday, kDeferred, kQuota
 
 }  // namespace
 
-std::vector<std::uint64_t> WarmUpPlan::DefaultQuotas() {
-  std::vector<std::uint64_t> quotas = {50, 100, 200, 400, 800, 1500, 3000, 5000, 7500, 10'000};
-  constexpr int kDays = 30;
-  constexpr double kLast = 175'000;
-  const int more = kDays - static_cast<int>(quotas.size());
-  const auto first = static_cast<double>(quotas.back());
-  const double step = std::pow(kLast / first, 1.0 / more);
-  for (int i = 1; i <= more; ++i) {
-    // To the next 100: an operator reads it.
-    quotas.push_back(static_cast<std::uint64_t>(std::round(first * std::pow(step, i) / 100) * 100));
-  }
-  return quotas;
-}
+std::vector<std::uint64_t> WarmUpPlan::DefaultQuotas() { return WarmUpOptions().quotas; }
 
 WarmUp::WarmUp(const Now& now, WarmUpPlan plan, const CalendarDay& day)
     : plan_(std::move(plan)), quota_(now, plan_.quotas.empty() ? 0 : plan_.quotas.front(), day) {

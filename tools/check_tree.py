@@ -44,6 +44,7 @@ HOMES = {
     "CivetServer.h": ["engine/observe"],
     "civetweb.h": ["engine/observe", "tools"],
     "toml++/": ["config"],
+    "date/": ["config"],
     "toml.hpp": ["config"],
     "CLI/": ["tools"],
     "spdlog/": ["engine/observe"],

@@ -370,7 +370,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[[rule]]\nmatch = \"a.org\"\ndaily_quota = -1\n", "3:15", "from 1 to"},
         Refused{"[[rule]]\nmatch = \"a.org\"\nburst = \"none\"\n", "3:9", "from 1 to"},
         Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = \"\"\n", "3:13", "name of a time zone"},
-        Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = \"../../etc/passwd\"\n", "3:13", "name of a time zone"},
+        Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = \"../../etc/passwd\"\n", "3:13", "no time zone is called"},
         Refused{"[[rule]]\nmatch = \"a.org\"\ntime_zone = 1\n", "3:13", "name of a time zone"},
         Refused{"[[rule]]\nmatch = \"a.org\"\nconnections = 3\nsite_connections = 4\n", "4:20",
                 "more than connections = 3"},
@@ -427,6 +427,21 @@ INSTANTIATE_TEST_SUITE_P(
         Refused{"[timeouts]\nconnect_round = \"10s\"\n", "2:17", "must not be less than connect"},
         Refused{"[dns]\ncache_min_ttl = \"1h\"\ncache_max_ttl = \"1min\"\n", "3:17", "cache_min_ttl"},
         Refused{"[disk]\nstop_intake_below = 0.02\n", "1:", "must be less than stop_intake_below"}));
+
+TEST(Load, RefusesDirectoriesOfWhichOneHoldsTheOther) {
+  const auto problems = [](std::string_view queue, std::string_view spool, std::string_view log) {
+    return Problems(WithSource("[queue]\ndirectory = \"" + std::string(queue) + "\"\n[spool]\ndirectory = \"" +
+                               std::string(spool) + "\"\n[log]\ndirectory = \"" + std::string(log) + "\"\n"));
+  };
+  EXPECT_THAT(problems("/p/queue", "/p/spool", "/p/log"), IsEmpty());
+  EXPECT_THAT(problems("/p/spool-queue", "/p/spool", "/p/spool.log"), IsEmpty());
+  EXPECT_THAT(problems("/p/spool/new/queue", "/p/spool", "/p/log"),
+              ElementsAre(AllOf(HasSubstr("spool.directory and queue.directory (/p/spool/new/queue)"),
+                                HasSubstr("must lie beside each other"))));
+  EXPECT_THAT(problems("/p/x", "/p/./x/", "/p/log"), SizeIs(1));
+  EXPECT_THAT(problems("/p/queue", "/p/spool", "/p/spool/../queue/log"), SizeIs(1));
+  EXPECT_THAT(problems("/p/queue", "/p", "/p/log"), SizeIs(2));
+}
 
 TEST(Load, WithoutASourceThereIsNoSending) {
   EXPECT_THAT(Problems(""), ElementsAre(AllOf(StartsWith("test.toml: "), HasSubstr("at least one [[source]]"))));
