@@ -96,7 +96,8 @@ class Checker {
     }
     std::optional<DuplicateFilter> seen;
     if (source_.spec.skip_duplicates) seen.emplace(fs::temp_directory_path());
-    RowSieve sieve(source_.spec.name, source_.compiled, (*list)->format(), suppressed, seen ? &*seen : nullptr);
+    RowSieve sieve(source_.spec.name, RecipientRules(options_), source_.compiled, (*list)->format(), suppressed,
+                   seen ? &*seen : nullptr);
     RowBatch batch;
     Record record;
     bool header = (*list)->format() == ListFormat::kCsv;
@@ -187,7 +188,7 @@ Result<std::string> RenderRow(const Options& options, queue::Files& files, io::C
   if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error()));
   auto list = ListReader::Open(files, path / source->list_name, options.spool.row_bytes_max);
   if (!list) return std::unexpected(list.error());
-  RowSieve sieve(source->spec.name, source->compiled, (*list)->format(), nullptr, nullptr);
+  RowSieve sieve(source->spec.name, RecipientRules(options), source->compiled, (*list)->format(), nullptr, nullptr);
   RowBatch batch;
   Record record;
   bool header = (*list)->format() == ListFormat::kCsv;

@@ -153,7 +153,8 @@ Result<void> CampaignLoad::OpenList() {
   if (!list) return std::unexpected(list.error());
   list_ = std::move(*list);
   if (source_.spec.skip_duplicates) seen_ = std::make_unique<DuplicateFilter>(directory_);
-  sieve_ = std::make_unique<RowSieve>(name_, source_.compiled, list_->format(), spool_.suppressed, seen_.get());
+  sieve_ = std::make_unique<RowSieve>(name_, RecipientRules(*spool_.options), source_.compiled, list_->format(),
+                                      spool_.suppressed, seen_.get());
   batch_waits_ = false;
   list_ended_ = false;
   stage_ = Stage::kRows;

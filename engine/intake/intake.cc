@@ -22,6 +22,8 @@ namespace {
 constexpr std::size_t kLoadsMax = 4;
 constexpr std::chrono::seconds kPauseAfterTrouble{1};
 constexpr std::chrono::seconds kScanUnwatched{1};
+// What is older than spool.remember_names goes within a day; looking costs a directory listing.
+constexpr std::chrono::hours kPurgeInterval{1};
 
 }  // namespace
 
@@ -106,8 +108,16 @@ class Intake::Worker {
     if (messages_.HasWork()) {
       if (Result<void> taken = messages_.Step(); !taken) return std::unexpected(taken.error());
     }
+    bool purging = false;
+    if (now >= next_purge_) {
+      const Result<bool> more = spool_.PurgeDone();
+      purging = more.value_or(false);
+      if (!purging) next_purge_ = now + kPurgeInterval;
+      if (!more) return Fail("removing what was accepted long ago", more.error());
+    }
     const bool load_ready = std::ranges::any_of(loads_, [&](const Active& active) { return active.retry_at <= now; });
-    return scan_due_ || messages_.HasWork() || load_ready || (!waiting_.empty() && loads_.size() < kLoadsMax);
+    return scan_due_ || purging || messages_.HasWork() || load_ready ||
+           (!waiting_.empty() && loads_.size() < kLoadsMax);
   }
 
   // What stands in work/ was being read when the daemon stopped.
@@ -212,6 +222,7 @@ class Intake::Worker {
   bool scan_due_ = true;
   bool passed_over_ = false;
   Monotonic next_scan_{};
+  Monotonic next_purge_{};
   Monotonic retry_at_{};
   IntakeCounts counts_;
 

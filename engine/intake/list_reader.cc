@@ -128,6 +128,7 @@ Result<bool> ListReader::NextLine(Record& record) {
     record.line = position_.line + 1;
     record.too_long = !*whole;
     if (record.too_long) {
+      record.limit = row_bytes_max_;
       record.text = {};
       if (const Result<bool> skipped = SkipLine(); !skipped) return skipped;
       return true;
@@ -159,6 +160,7 @@ Result<bool> ListReader::NextCsv(Record& record) {
       }
       if (!*whole) {
         record.too_long = true;
+        record.limit = row_bytes_max_;
         record.text = {};
         if (const Result<bool> skipped = SkipLine(); !skipped) return skipped;
         return true;

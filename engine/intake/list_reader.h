@@ -18,10 +18,11 @@ namespace postrider::intake {
 enum class ListFormat { kJsonLines, kCsv };
 
 struct Record {
-  std::string_view text;   // without its line end; valid until the next call. As many octets follow it in memory as
-                           // simdjson reads beyond an end
-  std::uint64_t line = 0;  // where it begins, from 1
-  bool too_long = false;   // beyond the limit: text is empty
+  std::string_view text;    // without its line end; valid until the next call. As many octets follow it in memory as
+                            // simdjson reads beyond an end
+  std::uint64_t line = 0;   // where it begins, from 1
+  bool too_long = false;    // beyond the limit: text is empty
+  std::uint64_t limit = 0;  // in octets, if it is too long
 };
 
 class ListReader {

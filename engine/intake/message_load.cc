@@ -8,6 +8,7 @@
 
 #include "config/email_address.h"
 #include "engine/intake/campaign_source.h"
+#include "engine/intake/recipient_rules.h"
 #include "engine/intake/row_sieve.h"
 #include "engine/message/address_list.h"
 #include "engine/message/charset.h"
@@ -30,14 +31,16 @@ struct Envelope {
 };
 
 // The addresses of all headers of these names, until one name has any.
-Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initializer_list<std::string_view> names) {
+Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initializer_list<std::string_view> names,
+                                            const RecipientRules* recipients = nullptr) {
   std::vector<EmailAddress> found;
   for (const std::string_view name : names) {
     for (const std::string& value : message::HeaderValues(message, name)) {
       const Result<message::AddressList> list = message::ParseAddressList(message::GuessUtf8(value));
       if (!list) return Fail(fmt::format("header {}", name), list.error());
       for (const message::AddressListEntry& entry : list->entries) {
-        Result<EmailAddress> address = EmailAddress::Parse(entry.address);
+        Result<EmailAddress> address =
+            recipients != nullptr ? recipients->Parse(entry.address) : EmailAddress::Parse(entry.address);
         if (!address) return Fail(fmt::format("header {}", name), address.error());
         if (std::ranges::find(found, *address) == found.end()) found.push_back(std::move(*address));
         if (found.size() > kRecipientsMax) {
@@ -50,7 +53,7 @@ Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initi
   return found;
 }
 
-Result<Envelope> ReadEnvelope(std::string_view message) {
+Result<Envelope> ReadEnvelope(std::string_view message, const RecipientRules& recipients) {
   Envelope envelope;
   Result<std::vector<EmailAddress>> sender = Addresses(message, {"X-Sender"});
   if (sender && sender->empty()) sender = Addresses(message, {"From"});
@@ -62,8 +65,8 @@ Result<Envelope> ReadEnvelope(std::string_view message) {
     return Fail(ErrorCode::kInvalid, "only ASCII may stand before the \"@\" of the sender's address");
   }
   envelope.from = ToString(sender->front());
-  Result<std::vector<EmailAddress>> receivers = Addresses(message, {"X-Receiver"});
-  if (receivers && receivers->empty()) receivers = Addresses(message, {"To", "Cc", "Bcc"});
+  Result<std::vector<EmailAddress>> receivers = Addresses(message, {"X-Receiver"}, &recipients);
+  if (receivers && receivers->empty()) receivers = Addresses(message, {"To", "Cc", "Bcc"}, &recipients);
   if (!receivers) return std::unexpected(receivers.error());
   if (receivers->empty()) {
     return Fail(ErrorCode::kInvalid, "no recipient: expected X-Receiver headers, or addresses in To, Cc or Bcc");
@@ -203,7 +206,7 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
     if (code == ErrorCode::kTooLarge || code == ErrorCode::kDenied) return refuse(bytes.error().message);
     return std::unexpected(bytes.error());
   }
-  Result<Envelope> envelope = ReadEnvelope(*bytes);
+  Result<Envelope> envelope = ReadEnvelope(*bytes, RecipientRules(*spool_.options));
   if (!envelope) return refuse(envelope.error().message);
   message::CompileOptions compile;
   compile.file = name;

@@ -18,6 +18,10 @@ constexpr std::size_t kColumnsMax = 10'000;
 
 std::unexpected<Error> Reject(std::string reason) { return Fail(ErrorCode::kInvalid, std::move(reason)); }
 
+std::unexpected<Error> TooLong(std::string_view what, const Record& record) {
+  return Reject(fmt::format("{} is longer than spool.row_bytes_max allows: {} octets", what, record.limit));
+}
+
 Result<void> CheckId(std::string_view id) {
   if (id.size() > kIdMax) return Reject(fmt::format("\"id\" is longer than {} octets", kIdMax));
   for (const char c : id) {
@@ -33,38 +37,63 @@ void Clear(const message::Template& wanted, Row& row) {
   row.values.assign(wanted.fields().size(), std::string_view());
 }
 
-// Which field a key is. Lists have their keys in the same order row after row: the key expected next is tried first.
+// Which field a key is, and whether a row has one twice. Lists have their keys in the same order row after row: the key
+// expected next is tried first.
 class KeyMemory {
  public:
   explicit KeyMemory(const message::Template& wanted) : wanted_(wanted) {}
 
-  void BeginRow() { next_ = 0; }
-  // Index into fields(), or none.
+  void BeginRow() {
+    next_ = 0;
+    ++row_;
+    strange_.clear();
+    twice_ = {};
+  }
+  // Index into fields(), or none. The key's octets stay until EndRow.
   std::optional<std::size_t> Find(std::string_view key) {
-    if (next_ < known_.size() && known_[next_].key == key) return known_[next_++].index;
+    if (next_ < known_.size() && known_[next_].key == key) return Met(known_[next_++], key);
     for (std::size_t i = 0; i < known_.size(); ++i) {
       if (known_[i].key != key) continue;
       next_ = i + 1;
-      return known_[i].index;
+      return Met(known_[i], key);
     }
     const std::optional<std::size_t> index = wanted_.FindField(key);
     // Lists with ever new keys are not worth remembering.
     constexpr std::size_t kKnownMax = 64;
     if (known_.size() < kKnownMax) {
-      known_.push_back({std::string(key), index});
+      known_.push_back({std::string(key), index, row_});
       next_ = known_.size();
+    } else {
+      strange_.push_back(key);
     }
     return index;
+  }
+  // A key that the row has twice; null data: none. Which of the values was meant, nobody knows.
+  [[nodiscard]] std::string_view EndRow() {
+    if (twice_.data() != nullptr || strange_.size() < 2) return twice_;
+    std::ranges::sort(strange_);
+    const auto found = std::ranges::adjacent_find(strange_);
+    return found == strange_.end() ? std::string_view() : *found;
   }
 
  private:
   struct Known {
     std::string key;
     std::optional<std::size_t> index;
+    std::uint64_t met = 0;  // in this row, the last time
   };
+  std::optional<std::size_t> Met(Known& known, std::string_view key) {
+    if (known.met == row_) twice_ = key;
+    known.met = row_;
+    return known.index;
+  }
+
   const message::Template& wanted_;
   std::vector<Known> known_;
   std::size_t next_ = 0;
+  std::uint64_t row_ = 0;
+  std::vector<std::string_view> strange_;  // of this row, those not remembered
+  std::string_view twice_;
 };
 
 // The numbers of a line of valid JSON as they are written, in order: a price of 19.90 stays 19.90.
@@ -117,18 +146,26 @@ class RowParser::Json {
     outer_.BeginRow();
     vars_wrote_.assign(row.values.size(), false);
     for (const auto field : object) {
-      if (field.key == "vars") {
-        if (Result<void> read = ReadVars(field.value, row); !read) return read;
-        continue;
-      }
-      if (Result<void> read = ReadField(field.key, field.value, row); !read) return read;
+      const std::optional<std::size_t> index = outer_.Find(field.key);
+      Result<void> read =
+          field.key == "vars" ? ReadVars(field.value, row) : ReadField(field.key, field.value, index, row);
+      if (!read) return read;
     }
+    if (Result<void> once = CheckOnce(outer_); !once) return once;
     if (row.to.data() == nullptr) return Reject("\"to\" is missing");
     return CheckId(row.id);
   }
 
  private:
-  Result<void> ReadField(std::string_view key, const simdjson::dom::element& value, Row& row) {
+  static Result<void> CheckOnce(KeyMemory& keys) {
+    constexpr std::size_t kShown = 100;
+    const std::string_view twice = keys.EndRow();
+    if (twice.data() == nullptr) return {};
+    return Reject(fmt::format("the key \"{}\" stands twice in the row", twice.substr(0, kShown)));
+  }
+
+  Result<void> ReadField(std::string_view key, const simdjson::dom::element& value, std::optional<std::size_t> index,
+                         Row& row) {
     const Result<std::string_view> text = Text(key, value);
     if (!text) return std::unexpected(text.error());
     if (key == "to") {
@@ -136,7 +173,7 @@ class RowParser::Json {
       row.to = *text;
     } else if (key == "id") {
       row.id = *text;
-    } else if (const auto index = outer_.Find(key); index && !vars_wrote_[*index]) {
+    } else if (index && !vars_wrote_[*index]) {
       row.values[*index] = *text;
     }
     return {};
@@ -155,7 +192,7 @@ class RowParser::Json {
         vars_wrote_[*index] = true;
       }
     }
-    return {};
+    return CheckOnce(inner_);
   }
 
   // null is no value; a list or an object is none that could be merged.
@@ -193,7 +230,8 @@ class RowParser::Csv {
   explicit Csv(const message::Template& wanted) : wanted_(wanted) {}
 
   Result<void> ReadHeader(const Record& header) {
-    if (header.too_long || !message::IsUtf8(header.text)) return Reject("the header row is too long or not UTF-8");
+    if (header.too_long) return TooLong("the header row", header);
+    if (!message::IsUtf8(header.text)) return Reject("the header row is not valid UTF-8; save the list as UTF-8");
     if (Result<void> split = Split(header.text); !split) return split;
     for (const std::string_view name : cells_) {
       const std::string_view trimmed = message::Trim(name);
@@ -296,7 +334,7 @@ Result<void> RowParser::ReadHeader(const Record& header) { return csv_ ? csv_->R
 Result<void> RowParser::Parse(const Record& record, Row& row) {
   if (record.too_long) {
     row.to = {};
-    return Reject("the row is longer than row_bytes_max allows");
+    return TooLong("the row", record);
   }
   return csv_ ? csv_->Parse(record, row) : json_->Parse(record, row);
 }

@@ -38,9 +38,10 @@ std::span<const queue::NewRow> RowBatch::Rows() {
   return rows_;
 }
 
-RowSieve::RowSieve(std::string campaign, std::shared_ptr<const message::Template> compiled, ListFormat format,
-                   std::shared_ptr<const SuppressionList> suppressed, DuplicateFilter* seen)
+RowSieve::RowSieve(std::string campaign, RecipientRules recipients, std::shared_ptr<const message::Template> compiled,
+                   ListFormat format, std::shared_ptr<const SuppressionList> suppressed, DuplicateFilter* seen)
     : campaign_(std::move(campaign)),
+      recipients_(std::move(recipients)),
       compiled_(std::move(compiled)),
       suppressed_(std::move(suppressed)),
       seen_(seen),
@@ -49,7 +50,7 @@ RowSieve::RowSieve(std::string campaign, std::shared_ptr<const message::Template
 // Leaves address_ and fields_ as they will be kept, or says what is wrong with the row.
 Result<void> RowSieve::Read(const Record& record) {
   if (Result<void> parsed = parser_.Parse(record, row_); !parsed) return parsed;
-  const Result<EmailAddress> address = EmailAddress::Parse(row_.to);
+  const Result<EmailAddress> address = recipients_.Parse(row_.to);
   if (!address) return std::unexpected(address.error());
   address_.assign(address->local).append("@").append(address->domain);
   domain_size_ = address->domain.size();

@@ -11,6 +11,7 @@
 #include "config/error.h"
 #include "engine/intake/duplicate_filter.h"
 #include "engine/intake/list_reader.h"
+#include "engine/intake/recipient_rules.h"
 #include "engine/intake/row_parser.h"
 #include "engine/intake/suppression_list.h"
 #include "engine/message/template.h"
@@ -50,8 +51,8 @@ enum class RowFate { kAccepted, kRejected, kSuppressed, kDuplicate };
 class RowSieve {
  public:
   // suppressed and seen may be null: then nothing is suppressed, or nothing is a duplicate.
-  RowSieve(std::string campaign, std::shared_ptr<const message::Template> compiled, ListFormat format,
-           std::shared_ptr<const SuppressionList> suppressed, DuplicateFilter* seen);
+  RowSieve(std::string campaign, RecipientRules recipients, std::shared_ptr<const message::Template> compiled,
+           ListFormat format, std::shared_ptr<const SuppressionList> suppressed, DuplicateFilter* seen);
 
   [[nodiscard]] Result<void> ReadHeader(const Record& header) { return parser_.ReadHeader(header); }
 
@@ -65,6 +66,7 @@ class RowSieve {
   Result<void> Read(const Record& record);
 
   std::string campaign_;
+  const RecipientRules recipients_;
   std::shared_ptr<const message::Template> compiled_;
   std::shared_ptr<const SuppressionList> suppressed_;
   DuplicateFilter* seen_;

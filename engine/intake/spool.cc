@@ -14,10 +14,24 @@ namespace {
 // With a dot in front, so that nothing takes it for a submission.
 constexpr std::string_view kTrialName = ".writable";
 
+// A submission is a few files, one of which may be large: so many are removed in well under a tenth of a second.
+constexpr int kPurgedAtOnce = 16;
+
 std::string Day(Wall now) {
   const std::chrono::year_month_day date(std::chrono::floor<std::chrono::days>(now));
   return fmt::format("{:04}-{:02}-{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()),
                      static_cast<unsigned>(date.day()));
+}
+
+// "2026-11-23"
+bool IsDay(std::string_view name) {
+  constexpr std::string_view kShape = "0000-00-00";
+  if (name.size() != kShape.size()) return false;
+  for (std::size_t i = 0; i < kShape.size(); ++i) {
+    const bool digit = name[i] >= '0' && name[i] <= '9';
+    if (kShape[i] == '0' ? !digit : name[i] != kShape[i]) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -61,6 +75,25 @@ Result<void> Spool::MoveToDone(const std::filesystem::path& path, const std::str
   std::filesystem::path target = day / name;
   if (files.Exists(target)) target = day / fmt::format("{}-{}", number, name);
   return files.Rename(path, target);
+}
+
+Result<bool> Spool::PurgeDone() {
+  // A day is over when its last moment is old enough. Names sort as days do; what is no day's name is not ours.
+  const std::string last = Day(clock.Read().wall - options->spool.remember_names - std::chrono::days(1));
+  const auto days = files.List(Done());
+  if (!days) return std::unexpected(days.error());
+  int removed = 0;
+  for (const queue::FileEntry& day : *days) {
+    if (!day.directory || !IsDay(day.name) || day.name > last) continue;
+    const auto entries = files.List(Done() / day.name);
+    if (!entries) return std::unexpected(entries.error());
+    for (const queue::FileEntry& entry : *entries) {
+      if (removed++ == kPurgedAtOnce) return true;
+      if (Result<void> gone = files.Remove(Done() / day.name / entry.name); !gone) return std::unexpected(gone.error());
+    }
+    if (Result<void> gone = files.Remove(Done() / day.name); !gone) return std::unexpected(gone.error());
+  }
+  return false;
 }
 
 Result<void> Spool::MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,

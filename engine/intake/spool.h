@@ -45,6 +45,9 @@ class Spool {
   // a file as name.error.txt beside it.
   [[nodiscard]] Result<void> MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,
                                           std::string_view reason);
+  // Removes what was accepted longer ago than spool.remember_names, the oldest day first, a few submissions a call.
+  // True: there is more to remove.
+  [[nodiscard]] Result<bool> PurgeDone();
   // A sentence for each MoveToFailed since the last call, for the operator's log.
   [[nodiscard]] std::vector<std::string> TakeFailures() { return std::exchange(failures_, {}); }
   // Reads the suppression file if it is another, or was changed. On error the list in use stays.

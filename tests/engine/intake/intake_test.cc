@@ -11,6 +11,8 @@
 namespace postrider::intake {
 namespace {
 
+namespace fs = std::filesystem;
+
 using queue::CampaignState;
 using testing::ElementsAre;
 using testing::HasSubstr;
@@ -77,6 +79,48 @@ TEST_F(IntakeTest, WritesRejectsAndGoesOn) {
               HasSubstr("{\"line\":4,\"to\":\"nobody\",\"id\":\"7\",\"reason\":\"\\\"nobody\\\" is not an address"));
   EXPECT_THAT(rejects,
               HasSubstr("{\"line\":5,\"to\":\"bob@example.org\",\"reason\":\"field \\\"name\\\" holds a line end"));
+}
+
+TEST_F(IntakeTest, RejectsAnAddressLiteralUnlessARouteNamesIt) {
+  const std::string rows = "{\"to\":\"ana@[127.0.0.1]\",\"name\":\"A\"}\n{\"to\":\"bo@b.test\",\"name\":\"B\"}\n";
+  Submit("bare", {{"recipients.jsonl", rows}});
+  RunUntilIdle();
+  EXPECT_THAT(writer_.Addresses("bare"), ElementsAre("bo@b.test"));
+  EXPECT_THAT(Read(DoneToday() / "bare" / "rejects.jsonl"), HasSubstr("[127.0.0.1] is an address literal"));
+  options_->routes.emplace_back().match = DomainPattern::Parse("[127.0.0.1]").value();
+  Restart();
+  Submit("routed", {{"recipients.jsonl", rows}});
+  RunUntilIdle();
+  EXPECT_THAT(writer_.Addresses("routed"), ElementsAre("ana@[127.0.0.1]", "bo@b.test"));
+}
+
+TEST_F(IntakeTest, ForgetsWhatWasAcceptedLongAgoAFewSubmissionsATurn) {
+  const fs::path done = spool_ / "done";
+  for (int i = 0; i < 40; ++i)
+    WriteParts(done / "2026-10-01" / ("old-" + std::to_string(i)), {{"recipients.jsonl", ""}});
+  fs::create_directories(done / "2026-10-02");
+  Write(done / "2026-10-02" / "single.eml", "From: a@b.example\n\nx\n");
+  WriteParts(done / "2026-10-24" / "last-day", {});
+  WriteParts(done / "kept-by-hand", {});
+  Write(done / "2026-10-03", "a file, no day");
+  // 30 days before 2026-11-23 is the 24th of October: that day is not over.
+  const auto olds = [&] {
+    return fs::exists(done / "2026-10-01")
+               ? std::distance(fs::directory_iterator(done / "2026-10-01"), fs::directory_iterator())
+               : 0;
+  };
+  clock_.Advance(std::chrono::minutes(1));
+  EXPECT_TRUE(intake_->RunOnce());
+  EXPECT_EQ(olds(), 24) << "16 in one turn";
+  RunUntilIdle();
+  EXPECT_FALSE(fs::exists(done / "2026-10-01"));
+  EXPECT_FALSE(fs::exists(done / "2026-10-02"));
+  EXPECT_TRUE(fs::exists(done / "2026-10-24" / "last-day"));
+  EXPECT_TRUE(fs::exists(done / "kept-by-hand"));
+  EXPECT_TRUE(fs::exists(done / "2026-10-03"));
+  clock_.Advance(std::chrono::hours(24));
+  RunUntilIdle();
+  EXPECT_FALSE(fs::exists(done / "2026-10-24")) << "a day later";
 }
 
 TEST_F(IntakeTest, SendsDuplicatesIfAsked) {

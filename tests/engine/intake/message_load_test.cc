@@ -58,6 +58,7 @@ TEST_F(MessageLoadTest, RefusesWhatCannotBeSent) {
   Drop("no-to.eml", "From: a@b.example\n\nx\n");
   Drop("no-from.eml", "To: a@b.example\n\nx\n");
   Drop("bad-to.eml", "From: a@b.example\nTo: nobody\n\nx\n");
+  Drop("literal.eml", "From: a@b.example\nTo: c@[192.0.2.1]\n\nx\n");
   Drop("field.eml", "From: a@b.example\nTo: c@d.example\n\n{{name}}\n");
   Drop("nul.eml", std::string_view("From: a@b.example\nTo: c@d.example\n\n\0\n", 38));
   Drop("name.eml", "From: a@b.example\nTo: c@d.example\nX-Campaign: a/b\n\nx\n");
@@ -66,6 +67,7 @@ TEST_F(MessageLoadTest, RefusesWhatCannotBeSent) {
   EXPECT_THAT(ErrorOf("no-to.eml"), HasSubstr("no recipient: expected X-Receiver headers"));
   EXPECT_THAT(ErrorOf("no-from.eml"), HasSubstr("expected one sender"));
   EXPECT_THAT(ErrorOf("bad-to.eml"), HasSubstr("header To: \"nobody\" is not an address"));
+  EXPECT_THAT(ErrorOf("literal.eml"), HasSubstr("header To: [192.0.2.1] is an address literal"));
   EXPECT_THAT(ErrorOf("field.eml"), HasSubstr("c@d.example: field \"name\" has no value"));
   EXPECT_THAT(ErrorOf("nul.eml"), HasSubstr("nul.eml:4:1: a NUL"));
   EXPECT_THAT(ErrorOf("name.eml"), HasSubstr("not a name for a submission"));

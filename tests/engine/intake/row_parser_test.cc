@@ -80,6 +80,54 @@ TEST_F(RowParserTest, SaysWhatIsWrongWithAJsonRow) {
   EXPECT_THAT(Json(std::string(2000, '[')), HasSubstr("not valid JSON"));
 }
 
+TEST_F(RowParserTest, SaysOfARowOrHeaderThatIsTooLongWhatTheLimitIs) {
+  Record record;
+  record.too_long = true;
+  record.limit = 65536;
+  Row row;
+  for (const ListFormat format : {ListFormat::kJsonLines, ListFormat::kCsv}) {
+    RowParser parser(*wanted_, format);
+    const Result<void> parsed = parser.Parse(record, row);
+    ASSERT_FALSE(parsed);
+    EXPECT_EQ(parsed.error().message, "the row is longer than spool.row_bytes_max allows: 65536 octets");
+  }
+  RowParser csv(*wanted_, ListFormat::kCsv);
+  const Result<void> read = csv.ReadHeader(record);
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().message, "the header row is longer than spool.row_bytes_max allows: 65536 octets");
+}
+
+TEST_F(RowParserTest, RefusesARowThatHasOneKeyTwice) {
+  const std::pair<const char*, const char*> cases[] = {
+      {R"({"to":"a@b.c","to":"d@e.f"})", "to"},
+      {R"({"to":"a@b.c","id":"1","name":"x","id":"2"})", "id"},
+      {R"({"to":"a@b.c","name":"x","name":"x"})", "name"},
+      {R"({"to":"a@b.c","unknown":1,"unknown":2})", "unknown"},
+      {R"({"to":"a@b.c","vars":{},"vars":{}})", "vars"},
+      {R"({"to":"a@b.c","vars":{"city":"x","n":1,"city":"y"}})", "city"},
+      {R"({"to":"a@b.c","":1,"":2})", ""},
+      {R"({"to":"a@b.c","na\u006de":1,"name":2})", "name"},
+      {R"({"to":"a@b.c","vars":{"\n":1,"\n":2}})", "\n"},
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (const auto& [text, key] : cases) {
+      EXPECT_EQ(Json(text), std::string("the key \"") + key + "\" stands twice in the row") << text;
+    }
+  }
+  EXPECT_EQ(Json(R"({"to":"a@b.c","name":"outer","vars":{"name":"inner"}})"), "a@b.c  inner,-,-")
+      << "vars may say again what stands outside";
+}
+
+TEST_F(RowParserTest, FindsAKeyThatStandsTwiceAmongThousandsOfStrangeOnes) {
+  std::string many = "{\"to\":\"a@b.c\"";
+  for (int i = 0; i < 5000; ++i) many += ",\"k" + std::to_string(i * 7919 % 5000) + "\":" + std::to_string(i);
+  EXPECT_EQ(Json(many + "}"), "a@b.c  -,-,-");
+  EXPECT_EQ(Json(many + ",\"k4999\":1}"), "the key \"k4999\" stands twice in the row");
+  EXPECT_EQ(Json(many + ",\"k" + std::to_string(7919 % 5000) + "\":1}"), "the key \"k2919\" stands twice in the row")
+      << "one of those remembered";
+  EXPECT_EQ(Json(R"({"to":"a@b.c","k4999":1})"), "a@b.c  -,-,-") << "nothing is carried over";
+}
+
 TEST_F(RowParserTest, ForgetsNothingAndCarriesNothingOver) {
   EXPECT_EQ(Json(R"({"to":"a@b.c","name":"A","city":"X"})"), "a@b.c  A,X,-");
   EXPECT_EQ(Json(R"({"city":"Y","to":"d@b.c"})"), "d@b.c  -,Y,-");
@@ -101,7 +149,7 @@ TEST_F(RowParserTest, SaysWhatIsWrongWithACsvList) {
   EXPECT_THAT(Csv("email,name", "x"), HasSubstr("no column \"to\"; the first line of a CSV list names its columns"));
   EXPECT_THAT(Csv("to;name", "x"), HasSubstr("columns must be separated by commas"));
   EXPECT_THAT(Csv("to,name,name", "x"), HasSubstr("names the column \"name\" twice"));
-  EXPECT_THAT(Csv("to,\xff", "x"), HasSubstr("not UTF-8"));
+  EXPECT_THAT(Csv("to,\xff", "x"), HasSubstr("the header row is not valid UTF-8"));
   EXPECT_THAT(Csv("to,name", "a@b.c"), HasSubstr("expected 2 columns as in the header row, found 1"));
   EXPECT_THAT(Csv("to,name", "a@b.c,x,"), HasSubstr("expected 2 columns as in the header row, found 3"));
   EXPECT_THAT(Csv("to,name", ",x"), HasSubstr("\"to\" is empty"));
