@@ -6,6 +6,7 @@
 #include <string>
 
 #include "config/email_address.h"
+#include "engine/delivery/stored_message.h"
 #include "engine/message/template.h"
 #include "engine/observe/json_text.h"
 
@@ -14,9 +15,8 @@ namespace {
 
 std::string Describe(const queue::AttemptState& attempt) {
   if (attempt.attempts == 0) return {};
-  std::string text = attempt.code != 0 ? std::to_string(attempt.code) + " " : "";
-  if (attempt.enhanced) text += ToString(*attempt.enhanced) + " ";
-  return text + std::string(attempt.reply_text);
+  // The enhanced code stands at the front of the text.
+  return (attempt.code != 0 ? std::to_string(attempt.code) + " " : "") + std::string(attempt.reply_text);
 }
 
 // The field names of a campaign's messages, as they were when its rows were packed.
@@ -29,12 +29,13 @@ class FieldNames {
     if (known) return known.get();
     auto stored = store_.ReadTemplate(campaign_.id, number);
     if (!stored) return std::unexpected(std::move(stored).error());
-    message::CompileOptions options;
-    options.eight_bit = campaign_.spec.eight_bit;
-    options.headers = campaign_.spec.headers;
-    options.default_from = campaign_.spec.from;
-    auto compiled = message::Template::Compile((*stored)->message, options);
-    if (!compiled) return Fail(ErrorCode::kCorrupt, "the stored message does not compile");
+    auto compiled =
+        message::Template::Compile((*stored)->message, delivery::CompileOptionsOf(campaign_.spec, **stored));
+    if (!compiled) {
+      const std::string problem = compiled.error().empty() ? "" : ": " + ToString(compiled.error().front());
+      return Fail(ErrorCode::kCorrupt,
+                  "the stored message of campaign " + campaign_.spec.name + " does not compile" + problem);
+    }
     known = *std::move(compiled);
     return known.get();
   }

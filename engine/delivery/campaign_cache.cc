@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "engine/delivery/site.h"
+#include "engine/delivery/stored_message.h"
 
 namespace postrider::delivery {
 namespace {
@@ -99,13 +100,8 @@ std::shared_ptr<const CompiledTemplate> CampaignCache::FindOrCompile(const Windo
   if (stored == nullptr) {
     compiled->problem = "its message is not in the queue";
   } else {
-    const queue::CampaignSpec& spec = job.lane->campaign->spec();
     compiled->accepted_at = stored->accepted_at;
-    message::CompileOptions options;
-    options.eight_bit = spec.eight_bit;
-    options.headers = spec.headers;
-    options.default_from = spec.from;
-    options.size_max = std::max<std::uint64_t>(options.size_max, stored->message.size());
+    const message::CompileOptions options = CompileOptionsOf(job.lane->campaign->spec(), *stored);
     if (auto content = message::Template::Compile(stored->message, options)) {
       compiled->content = *std::move(content);
     } else {
