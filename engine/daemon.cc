@@ -134,7 +134,7 @@ Result<void> Daemon::Open() {
   auto store = queue::OpenJobStore(options_->queue, now.wall);
   if (!store) return Fail("queue", std::move(store).error());
   store_ = *std::move(store);
-  auto log = observe::OpenDeliveryLog(options_->log, store_->run(), now.wall);
+  auto log = observe::OpenDeliveryLog(options_->log, store_->run(), now.wall, options_->accounting);
   if (!log) return Fail("delivery log", std::move(log).error());
   log_ = *std::move(log);
 
@@ -356,7 +356,23 @@ Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignStat
   });
 }
 
-Result<void> Daemon::Pause(const observe::PauseTarget& target) { return SetPause(target, true); }
+Result<std::string> Daemon::Pause(const observe::PauseTarget& target) {
+  std::string note;
+  if (target.target == delivery::CoreCommand::Target::kSite) {
+    const observe::Snapshot snapshot = Collect(false);
+    const bool known = std::ranges::any_of(snapshot.cores, [&](const delivery::CoreSnapshot& core) {
+      return std::ranges::any_of(core.sites,
+                                 [&](const delivery::SiteSnapshot& site) { return site.site == target.name; });
+    });
+    if (!known) {
+      note =
+          "no site of that name has work or connections now; the pause holds for when one does (`postrider queue` "
+          "names those that do)";
+    }
+  }
+  if (auto set = SetPause(target, true); !set) return std::unexpected(std::move(set).error());
+  return note;
+}
 
 Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(target, false); }
 

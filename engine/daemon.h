@@ -57,7 +57,7 @@ class Daemon : public observe::Control {
   observe::Snapshot CollectWithDomains() override { return Collect(true); }
   std::vector<queue::CampaignPtr> Campaigns() override;
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override;
-  Result<void> Pause(const observe::PauseTarget& target) override;
+  Result<std::string> Pause(const observe::PauseTarget& target) override;
   Result<void> Resume(const observe::PauseTarget& target) override;
   std::vector<observe::PauseTarget> Pauses() override;
   Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) override;

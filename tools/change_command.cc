@@ -42,7 +42,12 @@ int RunChange(const ChangeRequest& request) {
   const std::string text = body.empty() ? "" : body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const Result<std::string> answer = client->Post(path, text);
   if (!answer) return Report(request.action, answer.error());
-  return Print(fmt::format("{} {}\n", Done(request.action), Printable(what))) ? kExitDone : kExitFailed;
+  std::string said = fmt::format("{} {}\n", Done(request.action), Printable(what));
+  const nlohmann::json told = nlohmann::json::parse(*answer, nullptr, false);
+  if (told.is_object() && told.contains("note") && told["note"].is_string()) {
+    said += Printable(told["note"].get_ref<const std::string&>()) + "\n";
+  }
+  return Print(said) ? kExitDone : kExitFailed;
 }
 
 int RunReload(const AdminPlace& daemon) {

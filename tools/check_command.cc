@@ -76,6 +76,7 @@ std::string ToText(const std::filesystem::path& path, const intake::CampaignRepo
 }
 
 int CheckConfig(const CheckRequest& request) {
+  if (!request.json && ConfigIsMissing(kName, request.config)) return kExitUsage;
   const std::filesystem::path file = request.config.empty() ? std::filesystem::path(kDefaultConfig) : request.config;
   const auto options = LoadOptions(file);
   const Diagnostics problems = options ? Diagnostics() : options.error();

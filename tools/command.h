@@ -64,6 +64,7 @@ struct ExportRequest {
 struct SubmitRequest {
   std::filesystem::path config;
   std::vector<std::filesystem::path> paths;
+  bool no_check = false;  // leave the rows to intake
 };
 [[nodiscard]] int RunSubmit(const SubmitRequest& request);
 

@@ -11,9 +11,12 @@
 #include <CLI/CLI.hpp>
 
 #include "config/load.h"
+#include "config/provider.h"
+#include "config/reply_rules.h"
 #include "engine/engine.h"
 #include "engine/observe/build_info.h"
 #include "tools/command.h"
+#include "tools/config_file.h"
 #include "tools/exit_code.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
@@ -75,15 +78,19 @@ SIGTERM stops in order (what is being sent is finished first, at most timeouts.s
 configuration again without dropping a connection; a bad one changes nothing and says why.)");
   auto config = std::make_shared<std::filesystem::path>(kDefaultConfig);
   AddConfigOption(command, *config);
-  command.callback([config, &chosen] { chosen = [config] { return engine::RunDaemon(*config); }; });
+  command.callback([config, &chosen] {
+    chosen = [config] { return ConfigIsMissing("run", *config) ? kExitUsage : engine::RunDaemon(*config); };
+  });
 }
 
 void AddSubmit(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("submit", "check a campaign and put it into the spool");
   command.footer(R"(
 A PATH is a campaign's directory (campaign.toml, message.eml, recipients.jsonl or .csv) or a single .eml file.
-It is copied; the daemon takes it from the spool as soon as it runs. Submitting the same again does no harm:
-the same name with the same content is "already accepted", with other content it is refused.
+Every row of its list is read first, as `postrider check` does, so that what is wrong with it shows at once;
+--no-check leaves that to the daemon. It is copied; the daemon takes it from the spool as soon as it runs.
+Submitting the same again does no harm: the same name with the same content is "already accepted", with other
+content it is refused.
 
 Examples:
   postrider submit 2026-11-24-offer
@@ -91,6 +98,7 @@ Examples:
   const auto request = AddRequest(command, chosen, RunSubmit);
   AddConfigOption(command, request->config);
   command.add_option("PATH", request->paths, "campaign directories or .eml files")->required();
+  command.add_flag("--no-check", request->no_check, "do not read the list first");
 }
 
 void AddCheck(CLI::App& app, Chosen& chosen) {
@@ -247,18 +255,33 @@ Examples:
   command.add_option("--remaining", request->campaign, "of this campaign")->type_name("CAMPAIGN")->required();
 }
 
-int ExplainConfig() { return Print(ExplainOptions()) ? kExitDone : kExitFailed; }
-
 void AddConfig(CLI::App& app, Chosen& chosen) {
-  CLI::App& command = *app.add_subcommand("config", "every option of the configuration, explained");
+  CLI::App& command = *app.add_subcommand("config", "every option of the configuration, and what the program ships");
   command.footer(R"(
+What is shipped is built into the program; put what you want otherwise into your own configuration.
+
 Examples:
-  postrider config --explain > postrider.toml)");
-  // Asked for by name, so that `config` alone can mean more one day.
-  const auto explain = std::make_shared<bool>(false);
-  command.add_flag("--explain", *explain, "print a complete, commented configuration with every option at its default")
-      ->required();
-  command.callback([explain, &chosen] { chosen = ExplainConfig; });
+  postrider config --explain > postrider.toml
+  postrider config --providers | grep -A6 provider:google
+  postrider config --reply-rules)");
+  const auto add = [&](const char* name, const char* help, std::string (*text)()) {
+    const auto wanted = std::make_shared<bool>(false);
+    command.add_flag(name, *wanted, help);
+    return std::pair(wanted, text);
+  };
+  const std::vector<std::pair<std::shared_ptr<bool>, std::string (*)()>> pages = {
+      add("--explain", "print a complete, commented configuration with every option at its default", ExplainOptions),
+      add("--providers", "print the providers that the program knows, with their limits",
+          [] { return std::string(ShippedProviders()); }),
+      add("--reply-rules", "print the rules for what receivers' replies mean",
+          [] { return std::string(ShippedReplyRules()); }),
+  };
+  command.require_option(1);
+  command.callback([pages, &chosen] {
+    for (const auto& [wanted, text] : pages) {
+      if (*wanted) chosen = [text = text] { return Print(text()) ? kExitDone : kExitFailed; };
+    }
+  });
 }
 
 void AddReload(CLI::App& app, Chosen& chosen) {

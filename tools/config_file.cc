@@ -8,21 +8,31 @@
 
 namespace postrider::tools {
 
-OptionsPtr LoadConfig(std::string_view command, const std::filesystem::path& file, NoConfig otherwise) {
+namespace {
+
+bool NobodyNamedOne(const std::filesystem::path& file) {
   std::error_code ignored;
-  const bool absent = file.empty() && !std::filesystem::exists(kDefaultConfig, ignored);
-  if (absent && otherwise == NoConfig::kUseDefaults) {
+  return (file.empty() || file == kDefaultConfig) && !std::filesystem::exists(kDefaultConfig, ignored);
+}
+
+}  // namespace
+
+bool ConfigIsMissing(std::string_view command, const std::filesystem::path& file) {
+  if (!NobodyNamedOne(file)) return false;
+  (void)ReportUsage(command, {ErrorCode::kNotFound,
+                              fmt::format("there is no configuration at {}; say --config FILE (`postrider config "
+                                          "--explain` prints one to begin with)",
+                                          kDefaultConfig)});
+  return true;
+}
+
+OptionsPtr LoadConfig(std::string_view command, const std::filesystem::path& file, NoConfig otherwise) {
+  if (otherwise == NoConfig::kUseDefaults && file.empty() && NobodyNamedOne(file)) {
     Options defaults;
     defaults.host_name = "localhost";  // a loaded configuration always has one
     return std::make_shared<const Options>(std::move(defaults));
   }
-  if (absent) {
-    (void)ReportUsage(command, {ErrorCode::kNotFound,
-                                fmt::format("there is no configuration at {}; say --config FILE (`postrider config "
-                                            "--explain` prints one to begin with)",
-                                            kDefaultConfig)});
-    return nullptr;
-  }
+  if (ConfigIsMissing(command, file)) return nullptr;
   const auto options = LoadOptions(file.empty() ? std::filesystem::path(kDefaultConfig) : file);
   if (options) return *options;
   for (const Diagnostic& diagnostic : options.error()) {

@@ -15,4 +15,7 @@ enum class NoConfig { kRefuse, kUseDefaults };
 // the default place.
 [[nodiscard]] OptionsPtr LoadConfig(std::string_view command, const std::filesystem::path& file, NoConfig otherwise);
 
+// Nobody named a configuration, and there is none at the default place; says so. file empty: the default place.
+[[nodiscard]] bool ConfigIsMissing(std::string_view command, const std::filesystem::path& file);
+
 }  // namespace postrider::tools

@@ -22,6 +22,7 @@ int RunFind(const FindRequest& request) {
   if (request.json) return Print(*answer) ? kExitDone : kExitFailed;
   const Result<FoundView> found = ParseFound(*answer);
   if (!found) return Report(kName, found.error());
+  for (const std::string& problem : found->problems) (void)Report(kName, {ErrorCode::kCorrupt, problem});
   const Wall now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
   return Print(RenderFound(*found, now, Terminal::Detect())) ? kExitDone : kExitFailed;
 }

@@ -137,6 +137,7 @@ FoundView Found(const json& object) {
                            .reply = Text(event, "reply"),
                            .final = event.value("final", false)});
   }
+  view.problems = object.value("problems", std::vector<std::string>());
   return view;
 }
 

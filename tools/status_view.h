@@ -130,6 +130,7 @@ struct FoundView {
   std::string address;
   std::vector<FoundJobView> jobs;
   std::vector<FoundEventView> events;
+  std::vector<std::string> problems;  // with files of the log
 };
 
 [[nodiscard]] Result<StatusView> ParseStatus(std::string_view json);

@@ -1,7 +1,10 @@
 // `postrider submit`: checks campaigns and puts them into the spool. Needs no daemon.
 
+#include <filesystem>
+
 #include <fmt/format.h>
 
+#include "engine/intake/campaign_check.h"
 #include "engine/intake/submission.h"
 #include "engine/io/clock.h"
 #include "queue/files.h"
@@ -13,15 +16,45 @@
 
 namespace postrider::tools {
 
+namespace {
+
+constexpr const char* kName = "submit";
+
+// What `postrider check` finds, said as an error is. False: intake would refuse it.
+bool Passes(const Options& options, queue::Files& files, io::Clock& clock, const std::filesystem::path& path) {
+  const intake::CampaignReport report = intake::CheckCampaign(options, files, clock, std::filesystem::absolute(path));
+  for (const Diagnostic& problem : report.problems) (void)Report(kName, {ErrorCode::kInvalid, ToString(problem)});
+  if (!report.problems.empty()) return false;
+  const std::string shown = path.string();
+  if (report.rejected > 0) {
+    const intake::RejectedRow& first = report.first_rejects.front();
+    (void)Report(kName,
+                 {ErrorCode::kInvalid,
+                  fmt::format("{}: {} of {} rows will be rejected; line {}: {} (`postrider check` shows more)", shown,
+                              FormatCount(report.rejected), FormatCount(report.rows), first.line, first.reason)});
+  }
+  if (!report.held.empty()) {
+    (void)Report(kName, {ErrorCode::kInvalid,
+                         fmt::format("{}: it will be held until `postrider resume`: {}", shown, report.held)});
+  }
+  return true;
+}
+
+}  // namespace
+
 int RunSubmit(const SubmitRequest& request) {
-  constexpr const char* kName = "submit";
   const OptionsPtr options = LoadConfig(kName, request.config, NoConfig::kRefuse);
   if (options == nullptr) return kExitUsage;
   const std::unique_ptr<queue::Files> files = queue::MakeSystemFiles();
   const std::unique_ptr<io::Clock> clock = io::MakeSystemClock();
   int exit_code = kExitDone;
   for (const std::filesystem::path& path : request.paths) {
-    // One bad campaign does not keep the others out.
+    // One bad campaign does not keep the others out. What is no directory has no list.
+    std::error_code ignored;
+    if (!request.no_check && std::filesystem::is_directory(path, ignored) && !Passes(*options, *files, *clock, path)) {
+      exit_code = kExitFailed;
+      continue;
+    }
     const Result<intake::Submitted> submitted = intake::Submit(*options, *files, *clock, path);
     if (!submitted) {
       exit_code = Report(kName, submitted.error());

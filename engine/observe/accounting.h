@@ -5,7 +5,6 @@
 // is warm; one object per thread.
 
 #include <cstdint>
-#include <filesystem>
 #include <string>
 #include <string_view>
 
@@ -14,12 +13,6 @@
 #include "queue/event.h"
 
 namespace postrider::observe {
-
-struct AccountingSettings {
-  bool enabled = false;
-  std::filesystem::path directory;
-  bool deferrals = false;  // records of type t too
-};
 
 // With its line end. Fields beyond these are optional in PowerMTA as well.
 inline constexpr std::string_view kAccountingHeader =

@@ -196,11 +196,10 @@ ApiAnswer AdminApi::Find(const ApiRequest& request) {
   const std::string recipient = ToString(*address);
   const Result<std::vector<FoundJob>> jobs = control_.Find(recipient);
   if (!jobs) return ErrorAnswer(jobs.error());
-  const Result<std::vector<std::string>> events =
-      FindInLog(log_, recipient, *most, [this] { return !stopping_.load(); });
-  if (!events) return ErrorAnswer(events.error());
+  const Result<FoundInLog> found = FindInLog(log_, recipient, *most, [this] { return !stopping_.load(); });
+  if (!found) return ErrorAnswer(found.error());
   ApiAnswer answer;
-  answer.body = FindJson(recipient, *jobs, *events);
+  answer.body = FindJson(recipient, *jobs, *found);
   return answer;
 }
 
@@ -260,10 +259,16 @@ ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
   if (!target) {
     return ErrorAnswer(400, R"(expected {"all": true} or {"site": "NAME"} or {"source": "NAME"} as the body)");
   }
-  const Result<void> done = pause ? control_.Pause(*target) : control_.Resume(*target);
-  if (!done) return ErrorAnswer(done.error());
+  const std::string_view name = target->name.empty() ? std::string_view("all") : std::string_view(target->name);
   ApiAnswer answer;
-  answer.body = TextJson({{pause ? "paused" : "resumed", target->name.empty() ? "all" : target->name}});
+  if (!pause) {
+    if (const Result<void> done = control_.Resume(*target); !done) return ErrorAnswer(done.error());
+    answer.body = TextJson({{"resumed", name}});
+    return answer;
+  }
+  const Result<std::string> note = control_.Pause(*target);
+  if (!note) return ErrorAnswer(note.error());
+  answer.body = note->empty() ? TextJson({{"paused", name}}) : TextJson({{"paused", name}, {"note", *note}});
   return answer;
 }
 

@@ -191,7 +191,7 @@ std::string QueueJson(const QueuePage& page) {
   return Dump(json);
 }
 
-std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, std::span<const std::string> events) {
+std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, const FoundInLog& found) {
   Json json = {{"address", address}, {"jobs", Json::array()}, {"events", Json::array()}};
   for (const FoundJob& job : jobs) {
     Json one = {{"campaign", job.campaign}, {"row", job.row}, {"row_id", job.row_id}, {"attempts", job.attempts}};
@@ -199,10 +199,11 @@ std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, s
     if (!job.last_reply.empty()) one["last_reply"] = job.last_reply;
     json["jobs"].push_back(std::move(one));
   }
-  for (const std::string& line : events) {
+  for (const std::string& line : found.lines) {
     Json event = Json::parse(line, nullptr, false);
     if (!event.is_discarded()) json["events"].push_back(std::move(event));
   }
+  if (!found.problems.empty()) json["problems"] = found.problems;
   return Dump(json);
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/observe/control.h"
+#include "engine/observe/delivery_log.h"
 #include "engine/observe/queue_page.h"
 
 namespace postrider::observe {
@@ -26,9 +27,7 @@ struct StatusAnswer {
 
 [[nodiscard]] std::string QueueJson(const QueuePage& page);
 
-// events are lines of the delivery log.
-[[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs,
-                                   std::span<const std::string> events);
+[[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, const FoundInLog& found);
 
 // {"<key>": "<value>", ...}
 [[nodiscard]] std::string TextJson(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);

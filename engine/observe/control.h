@@ -72,7 +72,8 @@ class Control {
   [[nodiscard]] virtual std::vector<queue::CampaignPtr> Campaigns() = 0;
   // kRunning resumes (or releases a held one), kPaused, kCancelled. Returns when it is durable.
   [[nodiscard]] virtual Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) = 0;
-  [[nodiscard]] virtual Result<void> Pause(const PauseTarget& target) = 0;
+  // With a note for the operator if nothing of that name is known now: the pause holds all the same. Else empty.
+  [[nodiscard]] virtual Result<std::string> Pause(const PauseTarget& target) = 0;
   [[nodiscard]] virtual Result<void> Resume(const PauseTarget& target) = 0;
   [[nodiscard]] virtual std::vector<PauseTarget> Pauses() = 0;
   // Calls visit for every domain with mail.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/observe/accounting.h"
 #include "engine/observe/event_line.h"
 #include "engine/observe/log_writer.h"
 
@@ -44,7 +45,7 @@ class FileDeliveryLog final : public DeliveryLog {
 }  // namespace
 
 Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, std::uint64_t run, Wall now,
-                                                     const AccountingSettings& accounting) {
+                                                     const AccountingOptions& accounting) {
   LogWriterSettings settings{.what = "the delivery log",
                              .option = "log.directory",
                              .directory = options.directory,
@@ -59,7 +60,9 @@ Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, 
   if (accounting.enabled) {
     settings.what = "the accounting file";
     settings.option = "accounting.directory";
-    settings.directory = accounting.directory.empty() ? options.directory : accounting.directory;
+    settings.directory = accounting.directory;
+    settings.rotate_bytes = accounting.rotate_bytes;
+    settings.rotate_age = accounting.rotate_age;
     settings.series = kAccountingFiles;
     settings.header = kAccountingHeader;
     // Whoever reads it reads plain CSV, and takes closed files away.

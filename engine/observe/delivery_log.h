@@ -13,7 +13,6 @@
 #include "config/error.h"
 #include "config/options.h"
 #include "config/time.h"
-#include "engine/observe/accounting.h"
 #include "queue/event.h"
 
 namespace postrider::observe {
@@ -32,12 +31,16 @@ class DeliveryLog : public queue::EventSink {
 // run is the store's run number, written into each event's id. Continues the newest open file, cutting a torn last
 // line.
 [[nodiscard]] Result<std::unique_ptr<DeliveryLog>> OpenDeliveryLog(const LogOptions& options, std::uint64_t run,
-                                                                   Wall now, const AccountingSettings& accounting = {});
+                                                                   Wall now, const AccountingOptions& accounting = {});
 
-// Lines of all log files (compressed ones too), oldest first, that are about this recipient; at most `most` newest. Any
-// thread. Reads everything there is, about a second per GB: go_on is asked now and then, and false ends it with an
-// error.
-[[nodiscard]] Result<std::vector<std::string>> FindInLog(const LogOptions& options, std::string_view recipient,
-                                                         std::size_t most, const std::function<bool()>& go_on = {});
+struct FoundInLog {
+  std::vector<std::string> lines;     // oldest first
+  std::vector<std::string> problems;  // files that could not be read, or not to their end; a sentence each
+};
+// Lines of all log files (compressed ones too) that are about this recipient; at most `most` newest. A damaged file
+// hides no other. Any thread. Reads everything there is, about a second per GB: go_on is asked now and then, and false
+// ends it with an error.
+[[nodiscard]] Result<FoundInLog> FindInLog(const LogOptions& options, std::string_view recipient, std::size_t most,
+                                           const std::function<bool()>& go_on = {});
 
 }  // namespace postrider::observe

@@ -52,6 +52,9 @@ class LogReader {
       if (in_.pos == in_.size && !flushing_) {
         const Result<std::string_view> raw = ReadRaw();
         if (!raw) return raw;
+        if (raw->empty() && inside_frame_) {
+          return Fail(ErrorCode::kCorrupt, fmt::format("{} is cut short", path_.string()));
+        }
         if (raw->empty()) return raw;
         in_ = {raw->data(), raw->size(), 0};
       }
@@ -60,6 +63,7 @@ class LogReader {
       if (ZSTD_isError(status) != 0) {
         return Fail(ErrorCode::kCorrupt, fmt::format("{}: {}", path_.string(), ZSTD_getErrorName(status)));
       }
+      inside_frame_ = status != 0;
       flushing_ = out.pos == out.size;  // there may be more inside
       if (out.pos > 0) return std::string_view(out_.data(), out.pos);
     }
@@ -83,6 +87,7 @@ class LogReader {
   std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context_{nullptr, &ZSTD_freeDCtx};
   ZSTD_inBuffer in_{nullptr, 0, 0};
   bool flushing_ = false;
+  bool inside_frame_ = false;
   std::string raw_;
   std::string out_;
 };
@@ -131,15 +136,14 @@ class LineFilter {
   bool overlong_ = false;
 };
 
-Result<std::deque<std::string>> FindInFile(const LogFile& file, std::string_view mark, std::size_t most,
-                                           const std::function<bool()>& go_on) {
+// What was found before a problem counts too.
+Result<void> FindInFile(const LogFile& file, LineFilter& filter, const std::function<bool()>& go_on) {
   Result<LogReader> reader = LogReader::Open(file);
   if (!reader) return std::unexpected(std::move(reader.error()));
-  LineFilter filter(mark, most);
   for (;;) {
     const Result<std::string_view> piece = reader->Read();
     if (!piece) return std::unexpected(piece.error());
-    if (piece->empty()) return std::move(filter.lines());
+    if (piece->empty()) return {};
     if (go_on && !go_on()) return Fail(ErrorCode::kUnavailable, "the search was stopped");
     filter.Take(*piece);
   }
@@ -147,18 +151,24 @@ Result<std::deque<std::string>> FindInFile(const LogFile& file, std::string_view
 
 }  // namespace
 
-Result<std::vector<std::string>> FindInLog(const LogOptions& options, std::string_view recipient, std::size_t most,
-                                           const std::function<bool()>& go_on) {
+Result<FoundInLog> FindInLog(const LogOptions& options, std::string_view recipient, std::size_t most,
+                             const std::function<bool()>& go_on) {
   const Result<std::vector<LogFile>> files = ListLogFiles(options.directory);
   if (!files) return std::unexpected(files.error());
   const std::string mark = RecipientMark(recipient);
-  std::deque<std::string> found;
-  for (auto file = files->rbegin(); file != files->rend() && found.size() < most; ++file) {
-    Result<std::deque<std::string>> lines = FindInFile(*file, mark, most - found.size(), go_on);
-    if (!lines) return Fail("searching the delivery log", std::move(lines.error()));
-    found.insert(found.begin(), std::make_move_iterator(lines->begin()), std::make_move_iterator(lines->end()));
+  std::deque<std::string> lines;
+  FoundInLog found;
+  for (auto file = files->rbegin(); file != files->rend() && lines.size() < most; ++file) {
+    LineFilter filter(mark, most - lines.size());
+    if (const Result<void> read = FindInFile(*file, filter, go_on); !read) {
+      if (read.error().code == ErrorCode::kUnavailable) return Fail("searching the delivery log", read.error());
+      found.problems.push_back(fmt::format("{}; what follows in that file is not shown", read.error().message));
+    }
+    std::deque<std::string>& older = filter.lines();
+    lines.insert(lines.begin(), std::make_move_iterator(older.begin()), std::make_move_iterator(older.end()));
   }
-  return std::vector<std::string>(std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+  found.lines.assign(std::make_move_iterator(lines.begin()), std::make_move_iterator(lines.end()));
+  return found;
 }
 
 }  // namespace postrider::observe

@@ -127,7 +127,7 @@ TEST_F(DaemonTest, DoesNotPassAMistypedPauseForADoneOne) {
   Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
   const Result<void> started = daemon.Start();
   ASSERT_TRUE(started.has_value()) << started.error().message;
-  const Result<void> paused = daemon.Pause({Target::kSource, "b"});
+  const Result<std::string> paused = daemon.Pause({Target::kSource, "b"});
   ASSERT_FALSE(paused.has_value());
   EXPECT_EQ(paused.error().code, ErrorCode::kNotFound);
   EXPECT_EQ(paused.error().message, "no [[source]] is named \"b\"; there are: a");
@@ -142,6 +142,12 @@ TEST_F(DaemonTest, DoesNotPassAMistypedPauseForADoneOne) {
     EXPECT_TRUE(daemon.Pauses().empty());
   }
   EXPECT_TRUE(daemon.Resume({Target::kAll, ""}).has_value());
+  EXPECT_EQ(daemon.Pause({Target::kAll, ""}), "");
+  EXPECT_EQ(daemon.Pause({Target::kSource, "a"}), "");
+  const Result<std::string> note = daemon.Pause({Target::kSite, "mx.typo.test"});
+  ASSERT_TRUE(note.has_value()) << "a site may be paused before its mail comes";
+  EXPECT_NE(note->find("no site of that name has work or connections now; the pause holds"), std::string::npos)
+      << *note;
   EXPECT_TRUE(daemon.Stop());
 }
 

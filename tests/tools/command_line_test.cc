@@ -8,6 +8,8 @@
 #include <nlohmann/json.hpp>
 
 #include "config/load.h"
+#include "config/provider.h"
+#include "config/reply_rules.h"
 #include "engine/observe/admin_server.h"
 #include "engine/observe/build_info.h"
 #include "tests/engine/observe/fake_control.h"
@@ -130,10 +132,28 @@ TEST(CommandLine, SaysThatTheDaemonDoesNotAnswerWithExitCodeThree) {
   }
 }
 
+TEST(CommandLine, SaysHowToNameAConfigurationWhereThereIsNone) {
+  if (fs::exists(kDefaultConfig)) GTEST_FAIL() << "this host has a configuration at " << kDefaultConfig;
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{"run"}, {"check"}, {"submit", "offer"}, {"run", "--config", kDefaultConfig}}) {
+    const Outcome outcome = RunProgram(arguments);
+    EXPECT_EQ(outcome.exit_code, 2) << arguments[0];
+    EXPECT_THAT(outcome.err, StartsWith("postrider " + arguments[0] +
+                                        ": there is no configuration at /etc/postrider/"
+                                        "postrider.toml; say --config FILE"));
+  }
+}
+
 TEST(CommandLine, ExplainsTheConfiguration) {
   const Outcome explained = RunProgram({"config", "--explain"});
   EXPECT_EQ(explained.exit_code, 0);
   EXPECT_EQ(explained.out, ExplainOptions());
+}
+
+TEST(CommandLine, PrintsWhatIsShipped) {
+  EXPECT_EQ(RunProgram({"config", "--providers"}).out, ShippedProviders());
+  EXPECT_EQ(RunProgram({"config", "--reply-rules"}).out, ShippedReplyRules());
+  EXPECT_EQ(RunProgram({"config", "--providers", "--explain"}).exit_code, 2);
 }
 
 class DaemonCommandTest : public testing::Test {
@@ -173,6 +193,17 @@ TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   EXPECT_EQ(Ask({"find", "ana@EXAMPLE.org"}).out, "nothing is known of ana@example.org\n");
 }
 
+TEST_F(DaemonCommandTest, WarnsOfADamagedLogFileAndGoesOn) {
+  WriteFile(directory_.path() / "delivery-20261124T054405.007Z-1.jsonl.zst", "this is no zstd at all");
+  WriteFile(directory_.path() / "delivery-20261124T054406.007Z-1.jsonl",
+            "{\"v\":1,\"event\":\"delivered\",\"final\":true,\"recipient\":\"ana@example.org\"}\n");
+  const Outcome found = Ask({"find", "ana@example.org"});
+  EXPECT_EQ(found.exit_code, 0);
+  EXPECT_THAT(found.out, HasSubstr("delivered"));
+  EXPECT_THAT(found.err, StartsWith("postrider find: "));
+  EXPECT_THAT(found.err, HasSubstr("delivery-20261124T054405.007Z-1.jsonl.zst"));
+}
+
 TEST_F(DaemonCommandTest, PassesJsonThrough) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status", "--json"},
                                                     {"status", "my offer", "--json"},
@@ -198,7 +229,10 @@ TEST_F(DaemonCommandTest, ChangesWhatItIsTold) {
   EXPECT_EQ(Ask({"pause", "--all"}).out, "paused all sending\n");
   EXPECT_EQ(Ask({"pause", "--site", "mx\"1"}).out, "paused site mx\"1\n");
   EXPECT_EQ(Ask({"resume", "--source", "a"}).out, "resumed source a\n");
-  EXPECT_THAT(control_.asked, testing::ElementsAre("pause all", "pause site mx\"1", "resume source a"));
+  control_.pause_note = "no site of that name\x1b[2J is known";
+  EXPECT_EQ(Ask({"pause", "--site", "typo"}).out, "paused site typo\nno site of that name?[2J is known\n");
+  EXPECT_THAT(control_.asked,
+              testing::ElementsAre("pause all", "pause site mx\"1", "resume source a", "pause site typo"));
   EXPECT_EQ(Ask({"reload"}).exit_code, 0);
   EXPECT_EQ(control_.reloads, 1);
 }
@@ -312,6 +346,33 @@ TEST_F(CampaignCommandTest, SubmitsOnceWhateverItIsTold) {
   const Outcome other = With({"submit", campaign_.string()});
   EXPECT_EQ(other.exit_code, 1);
   EXPECT_THAT(other.err, StartsWith("postrider submit: "));
+}
+
+TEST_F(CampaignCommandTest, ReadsTheListBeforeItSubmitsIt) {
+  const std::string good = "format = 1\nclass = \"bulk\"\nenvelope_from = \"bounces@sender.example\"\n";
+  WriteFile(campaign_ / "campaign.toml", good + "sha256 = \"" + std::string(64, 'a') + "\"\n");
+  const Outcome cut = With({"submit", campaign_.string()});
+  EXPECT_EQ(cut.exit_code, 1);
+  EXPECT_THAT(cut.err, HasSubstr("sha256: expected aaaa"));
+  EXPECT_EQ(cut.out, "");
+  EXPECT_FALSE(fs::exists(directory_.path() / "spool/new/offer"));
+
+  WriteFile(campaign_ / "campaign.toml", good);
+  fs::rename(campaign_ / "recipients.jsonl", directory_.path() / "kept.jsonl");
+  WriteFile(campaign_ / "recipients.csv", "email,name\nana@example.org,Ana\n");
+  const Outcome header = With({"submit", campaign_.string()});
+  EXPECT_EQ(header.exit_code, 1);
+  EXPECT_THAT(header.err, HasSubstr("recipients.csv:1: the header row has no column \"to\""));
+  const Outcome unchecked = With({"submit", "--no-check", campaign_.string()});
+  EXPECT_EQ(unchecked.exit_code, 0) << unchecked.err;
+  EXPECT_EQ(unchecked.out, "offer submitted\n");
+}
+
+TEST_F(CampaignCommandTest, SaysHowManyRowsWillBeRejectedAndSubmitsAllTheSame) {
+  const Outcome submitted = With({"submit", campaign_.string()});
+  EXPECT_EQ(submitted.exit_code, 0);
+  EXPECT_EQ(submitted.out, "offer submitted\n");
+  EXPECT_THAT(submitted.err, HasSubstr("1 of 3 rows will be rejected; line 2: "));
 }
 
 TEST_F(CampaignCommandTest, SubmitsTheGoodOnesOfSeveral) {

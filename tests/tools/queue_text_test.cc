@@ -59,7 +59,7 @@ TEST(QueueText, SaysWhyASiteIsSlow) {
   const std::vector<std::string> lines = Lines(RenderQueue(Slow(), kNow, Terminal{}));
   EXPECT_EQ(lines[0],
             "site                        provider  source  mode     waiting  deferred     oldest  conns   rate  "
-            "bound by             next     done in");
+            "bound by           next     done in");
   EXPECT_EQ(lines[1],
             "gmail-smtp-in.l.google.com  google    a       stopped    1,200        34  2 h 0 min      2  3.2/s  "
             "back-off  in 1 min 29 s  6 min 10 s");

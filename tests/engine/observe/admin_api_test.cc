@@ -194,6 +194,13 @@ TEST_F(AdminApiTest, PausesOnlyWhatIsNamedWithoutDoubt) {
   EXPECT_THAT(control_.asked, SizeIs(3));
 }
 
+TEST_F(AdminApiTest, TellsWhatIsStrangeAboutAPause) {
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/pause", "", R"({"site":"mx"})").body), json::parse(R"({"paused":"mx"})"));
+  control_.pause_note = "nobody knows it";
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/pause", "", R"({"site":"mx"})").body),
+            json::parse(R"({"paused":"mx","note":"nobody knows it"})"));
+}
+
 TEST_F(AdminApiTest, QueueShowsSitesAndDomains) {
   delivery::CoreSnapshot core;
   core.core = 1;

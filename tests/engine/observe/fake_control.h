@@ -27,7 +27,10 @@ class FakeControl final : public Control {
     states.emplace_back(name, state);
     return {};
   }
-  Result<void> Pause(const PauseTarget& target) override { return Remember("pause", target); }
+  Result<std::string> Pause(const PauseTarget& target) override {
+    if (auto remembered = Remember("pause", target); !remembered) return std::unexpected(remembered.error());
+    return pause_note;
+  }
   Result<void> Resume(const PauseTarget& target) override { return Remember("resume", target); }
   std::vector<PauseTarget> Pauses() override { return pauses; }
   Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) override {
@@ -72,6 +75,7 @@ class FakeControl final : public Control {
   std::vector<std::string> remaining;
   std::string trouble;
   std::optional<Error> failure;
+  std::string pause_note;
 
   std::vector<std::pair<std::string, queue::CampaignState>> states;
   std::vector<std::string> asked;
