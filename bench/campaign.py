@@ -7,25 +7,16 @@ import argparse
 import glob
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 import workload
-from loopback import (Daemon, Failed, Sink, cpu_seconds, log_lines, peak_resident_bytes, submit, thread_cpu_seconds,
-                      wait_for)
+from loopback import (Daemon, Failed, Sink, add_arguments, configuration, cpu_seconds, log_lines, peak_resident_bytes,
+                      routes, run_privately, submit, thread_cpu_seconds, wait_for)
 
-CONFIG = """\
-host_name = "bench.postrider.example"
-
-[[source]]
-name = "loopback"
-ipv4 = "127.0.0.1"
-ehlo_name = "bench.postrider.example"
-
+FURTHER = """\
 [[rule]]
 match = "*"
 connections = {connections}
@@ -36,19 +27,6 @@ tls = "{tls}"
 {routes}
 [engine]
 cores = {cores}
-
-[spool]
-directory = "spool"
-
-[queue]
-directory = "queue"
-
-[log]
-directory = "log"
-rotate_bytes = "256MiB"
-
-[admin]
-listen = "127.0.0.1:0"
 """
 
 # What a million recipients may cost, each with its unit; a message's CPU in few domains, where connections are reused.
@@ -101,7 +79,7 @@ class Run:
     def __init__(self, arguments, directory):
         self.arguments = arguments
         self.directory = directory
-        self.postrider = os.path.abspath(arguments.postrider)
+        self.postrider = arguments.postrider
         self.daemon = Daemon(self.postrider, directory)
         self.sink = None
         self.names = None
@@ -126,18 +104,17 @@ class Run:
                           "--delay", self.arguments.delay, *listen])
         self.sink.ports()
         if few:
-            return "".join(f'[[route]]\nmatch = "{domain}"\nhosts = ["{address}:{port}"]\nallow_private = true\n'
-                           for domain, address in zip(workload.few_domains(self.arguments.domains), addresses))
+            return routes(workload.few_domains(self.arguments.domains), addresses, port)
         self.names = workload.NameServer(self.directory)
         self.names.start()
         return (f'[[route]]\nmatch = "*.{workload.LONG_TAIL_ZONE}"\nport = {port}\nallow_private = true\n'
                 f'[dns]\nservers = ["{workload.NAME_SERVER_ADDRESS}:{self.names.port}"]\n')
 
-    def configure(self, routes):
-        with open(self.path("postrider.toml"), "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(routes=routes, cores=self.arguments.cores, tls=self.arguments.tls,
-                                     connections=self.arguments.connections,
-                                     messages_per_connection=self.arguments.messages_per_connection))
+    def configure(self, receivers):
+        further = FURTHER.format(routes=receivers, cores=self.arguments.cores, tls=self.arguments.tls,
+                                 connections=self.arguments.connections,
+                                 messages_per_connection=self.arguments.messages_per_connection)
+        self.daemon.configure(configuration(further, log='rotate_bytes = "256MiB"\n'))
 
     def check_alive(self):
         if self.daemon.process.poll() is not None:
@@ -296,9 +273,9 @@ class Run:
         self.result["log_files"] = len(glob.glob(self.path("log", "*")))
 
     def stop(self):
-        for process in (self.daemon, self.sink, self.names):
-            if process is not None and process.process is not None:
-                process.stop()
+        for program in (self.daemon, self.sink, self.names):
+            if program is not None:
+                program.stop()
 
     def run(self):
         self.begun = time.monotonic()
@@ -307,11 +284,9 @@ class Run:
             self.intake()
             self.restart()
             self.deliver()
-            stopping = time.monotonic()
-            self.daemon.stop()
-            self.result["stop_seconds"] = round(time.monotonic() - stopping, 2)
-            if self.daemon.process.returncode != 0:
-                raise Failed(f"the daemon stopped with code {self.daemon.process.returncode}, not 0")
+            asked = time.monotonic()
+            self.daemon.stop_well()
+            self.result["stop_seconds"] = round(time.monotonic() - asked, 2)
         finally:
             self.stop()
         received = self.sink.summary()["total"]
@@ -368,33 +343,23 @@ def main():
     parser.add_argument("--time-limit", type=positive, default=600, metavar="SECONDS", help="default %(default)s")
     parser.add_argument("--profile", metavar="DIRECTORY", help="perf of each phase, as intake.perf, delivery.perf, "
                                                               "sink.perf; adds to what is measured")
-    parser.add_argument("--keep", action="store_true", help="keep the private directory")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object on the last line")
-    parser.add_argument("--postrider", default=os.path.join(workload.ROOT, "build/release/bin/postrider"),
-                        metavar="FILE", help="the program (default build/release/bin/postrider)")
+    add_arguments(parser, os.path.join(workload.ROOT, "build/release/bin/postrider"))
     arguments = parser.parse_args()
 
     workload.allow_many_files()
-    directory = tempfile.mkdtemp(prefix="postrider-bench-")
-    code = 1
-    run = Run(arguments, directory)
-    try:
-        run.run()
-        found = list(problems(run.result))
-        print_table(run)
-        if arguments.json:
-            print(json.dumps({**run.result, "by_thread": run.by_thread}))
-        for problem in found:
-            print("bench/campaign.py: " + problem, file=sys.stderr)
-        code = 1 if found else 0
-    except Failed as failure:
-        print_table(run)
-        print(f"bench/campaign.py: {failure}", file=sys.stderr)
-    if arguments.keep or code != 0:
-        print(f"Kept: {directory}", file=sys.stderr)
-    else:
-        shutil.rmtree(directory)
-    return code
+
+    def work(directory):
+        run = Run(arguments, directory)
+        try:
+            run.run()
+            wrong = list(problems(run.result))
+        finally:
+            print_table(run)  # as far as it came
+        return {**run.result, "by_thread": run.by_thread}, wrong
+
+    return run_privately(parser.prog, arguments, work,
+                         lambda result: print(json.dumps(result)) if arguments.json else None)
 
 
 if __name__ == "__main__":

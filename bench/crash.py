@@ -8,42 +8,25 @@ import collections
 import json
 import os
 import random
-import shutil
 import sys
-import tempfile
 import time
 
 import workload
-from loopback import Daemon, Failed, Sink, recipient_events, submit
+from loopback import (Daemon, Sink, add_arguments, configuration, recipient_events, routes, run_privately, stopping,
+                      submit)
 
-CONFIG = """\
-host_name = "bench.postrider.example"
-[[source]]
-name = "loopback"
-ipv4 = "127.0.0.1"
-ehlo_name = "bench.postrider.example"
+FURTHER = """\
 [[rule]]
 match = "*"
 connections = {connections}
 start_connections = "none"
 connect_rate = "none"
 messages_per_connection = 100
-{routes}
 [retry.bulk]
 schedule = ["1s", "2s"]
-[spool]
-directory = "spool"
-[queue]
-directory = "queue"
-unsynced_outcomes_max = {unsynced}
-[log]
-directory = "log"
-rotate_bytes = "1GiB"
 [unknown]
 retry_after = "1s"
-[admin]
-listen = "127.0.0.1:0"
-"""
+{routes}"""
 STUCK_AFTER_SECONDS = 60
 
 
@@ -60,12 +43,10 @@ def crash(arguments, directory):
                 ["--delay", arguments.delay, "--record", record, "--max-connections", "20000",
                  *[word for address in addresses for word in ("--listen", f"{address}:{port}")]])
     daemon = Daemon(arguments.postrider, directory)
-    try:
+    with stopping(daemon, sink):
         sink.ports()
-        with open(daemon.config_path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(connections=arguments.connections, unsynced=arguments.unsynced, routes="".join(
-                f'[[route]]\nmatch = "{domain}"\nhosts = ["{address}:{port}"]\nallow_private = true\n'
-                for domain, address in zip(domains, addresses))))
+        further = FURTHER.format(connections=arguments.connections, routes=routes(domains, addresses, port))
+        daemon.configure(configuration(further, queue=f"unsynced_outcomes_max = {arguments.unsynced}\n"))
         n = arguments.recipients
         workload.write_campaign(os.path.join(directory, "campaign"), n, domains, workload.spread(n, len(domains), 1),
                                 arguments.size)
@@ -80,24 +61,10 @@ def crash(arguments, directory):
             say(f"kill {kill + 1}: {totals['rows']} rows, {totals['accepted']} accepted, "
                 f"{totals['delivered']} delivered")
             daemon.start()
-        moved, last = time.monotonic(), -1
-        while True:
-            totals = daemon.status()["totals"]
-            if totals["rows"] >= n and totals["queued"] == 0:
-                break
-            if totals["queued"] != last:
-                moved, last = time.monotonic(), totals["queued"]
-            if time.monotonic() - moved > STUCK_AFTER_SECONDS:
-                raise Failed(f"nothing moved for {STUCK_AFTER_SECONDS} s: {json.dumps(totals)}")
-            time.sleep(0.2)
+        daemon.watch_totals("delivery", lambda totals: totals["rows"] >= n and totals["queued"] == 0,
+                            stuck_after=STUCK_AFTER_SECONDS)
         metrics = daemon.metrics()
-        daemon.stop()
-        if daemon.process.returncode != 0:
-            raise Failed(f"the daemon stopped with code {daemon.process.returncode}, not 0")
-    finally:
-        if daemon.process:
-            daemon.stop()
-        sink.stop()
+        daemon.stop_well()
     return metrics, record
 
 
@@ -155,26 +122,11 @@ def main():
     parser.add_argument("--unsynced", type=int, default=4096, help="queue.unsynced_outcomes_max")
     parser.add_argument("--delay", default="20ms", help="of the receiver's replies, so that mail is in flight")
     parser.add_argument("--seed", type=int, default=1, help="of the moments")
-    parser.add_argument("--keep", action="store_true", help="keep the private directory")
-    parser.add_argument("--postrider", default=os.path.join(workload.ROOT, "build/release/bin/postrider"))
+    add_arguments(parser, os.path.join(workload.ROOT, "build/release/bin/postrider"))
     arguments = parser.parse_args()
-    arguments.postrider = os.path.abspath(arguments.postrider)
     workload.allow_many_files()
-    directory = tempfile.mkdtemp(prefix="postrider-crash-")
-    code = 1
-    try:
-        result, wrong = judge(arguments, directory, *crash(arguments, directory))
-        print(json.dumps(result))
-        for sentence in wrong[:20]:
-            print("bench/crash.py: " + sentence, file=sys.stderr)
-        code = 1 if wrong else 0
-    except Failed as failure:
-        print(f"bench/crash.py: {failure}", file=sys.stderr)
-    if arguments.keep or code != 0:
-        print(f"Kept: {directory}", file=sys.stderr)
-    else:
-        shutil.rmtree(directory)
-    return code
+    return run_privately(parser.prog, arguments,
+                         lambda directory: judge(arguments, directory, *crash(arguments, directory)))
 
 
 if __name__ == "__main__":

@@ -5,46 +5,22 @@ nothing meanwhile, keep nobody else's mail waiting, and be delivered in list ord
 import argparse
 import json
 import os
-import shutil
 import sys
-import tempfile
 import time
 
 import workload
-from loopback import Daemon, Failed, Sink, cpu_seconds, log_lines, submit
+from loopback import (Daemon, Sink, add_arguments, configuration, cpu_seconds, log_lines, routes, run_privately,
+                      stopping, submit)
 
-CONFIG = """\
-host_name = "bench.postrider.example"
-[[source]]
-name = "loopback"
-ipv4 = "127.0.0.1"
-ehlo_name = "bench.postrider.example"
+FURTHER = """\
 [[rule]]
 match = "*"
 connections = {connections}
 start_connections = "none"
 connect_rate = "none"
 messages_per_connection = 1000
-{routes}
-[spool]
-directory = "spool"
-[queue]
-directory = "queue"
-[log]
-directory = "log"
-rotate_bytes = "1GiB"
-[admin]
-listen = "127.0.0.1:0"
-"""
+{routes}"""
 DEAD, ALIVE = "mail0.example", "mail1.example"
-
-
-def watch(daemon, until, seconds, what):
-    deadline = time.monotonic() + seconds
-    while not until(daemon.status()["totals"]):
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not within {seconds} s: {json.dumps(daemon.status())[:4000]}")
-        time.sleep(0.2)
 
 
 def run(arguments, directory):
@@ -56,13 +32,11 @@ def run(arguments, directory):
                  "--listen", f"{alive}:{port}"])
     daemon = Daemon(arguments.postrider, directory)
     result = {"recipients": arguments.recipients, "down_seconds": arguments.down}
-    try:
+    with stopping(daemon, sink):
         sink.ports()
         returns = time.monotonic() + arguments.down
-        with open(daemon.config_path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(connections=arguments.connections, routes="".join(
-                f'[[route]]\nmatch = "{domain}"\nhosts = ["{address}:{port}"]\nallow_private = true\n'
-                for domain, address in ((DEAD, dead), (ALIVE, alive)))))
+        daemon.configure(configuration(FURTHER.format(connections=arguments.connections,
+                                                      routes=routes([DEAD, ALIVE], [dead, alive], port))))
         # Every other recipient is at the living site.
         n = 2 * arguments.recipients
         workload.write_campaign(os.path.join(directory, "campaign"), n, [DEAD, ALIVE], [row % 2 for row in range(n)],
@@ -70,7 +44,7 @@ def run(arguments, directory):
         daemon.start()
         submit(directory, os.path.join(directory, "campaign"))
         begun = time.monotonic()
-        watch(daemon, lambda totals: totals["delivered"] >= arguments.recipients, 120, "the living site")
+        daemon.watch_totals("the living site", lambda totals: totals["delivered"] >= arguments.recipients, 120)
         result["living_site_seconds"] = round(time.monotonic() - begun, 2)
         cpu, waiting = cpu_seconds(daemon.pid), time.monotonic()
         if returns > waiting:
@@ -78,15 +52,10 @@ def run(arguments, directory):
             result["cpu_share_while_waiting"] = round((cpu_seconds(daemon.pid) - cpu) / (returns - waiting), 5)
         totals = daemon.status()["totals"]
         result["delivered_before_return"] = totals["delivered"]
-        watch(daemon, lambda totals: totals["queued"] == 0, arguments.time_limit, "the dead site")
+        daemon.watch_totals("the dead site", lambda totals: totals["queued"] == 0, arguments.time_limit)
         result["seconds_from_return_to_end"] = round(time.monotonic() - returns, 2)
         result["deferrals"] = daemon.status()["totals"]["deferrals"]
-        daemon.stop()
-        result["exit_code"] = daemon.process.returncode
-    finally:
-        if daemon.process:
-            daemon.stop()
-        sink.stop()
+        daemon.stop_well()
     return result, record
 
 
@@ -122,9 +91,7 @@ def judge(arguments, directory, result, record):
     if displaced > 2 * arguments.connections and displaced > 0 and arguments.connections > 1 or (
             arguments.connections == 1 and displaced > 0):
         wrong.append(f"a message arrived {displaced} places from where the list has it")
-    if result["exit_code"] != 0:
-        wrong.append(f"the daemon stopped with code {result['exit_code']}, not 0")
-    return wrong
+    return result, wrong
 
 
 def main():
@@ -136,26 +103,10 @@ def main():
     parser.add_argument("--connections", type=int, default=1, help="of each path; with one the order is strict")
     parser.add_argument("--size", type=int, default=4096, help="bytes of a message, about")
     parser.add_argument("--time-limit", type=int, default=600, metavar="SECONDS", help="after the site's return")
-    parser.add_argument("--keep", action="store_true", help="keep the private directory")
-    parser.add_argument("--postrider", default=os.path.join(workload.ROOT, "build/release/bin/postrider"))
+    add_arguments(parser, os.path.join(workload.ROOT, "build/release/bin/postrider"))
     arguments = parser.parse_args()
-    arguments.postrider = os.path.abspath(arguments.postrider)
-    directory = tempfile.mkdtemp(prefix="postrider-dead-site-")
-    code = 1
-    try:
-        result, record = run(arguments, directory)
-        wrong = judge(arguments, directory, result, record)
-        print(json.dumps(result))
-        for sentence in wrong:
-            print("bench/dead_site.py: " + sentence, file=sys.stderr)
-        code = 1 if wrong else 0
-    except Failed as failure:
-        print(f"bench/dead_site.py: {failure}", file=sys.stderr)
-    if arguments.keep or code != 0:
-        print(f"Kept: {directory}", file=sys.stderr)
-    else:
-        shutil.rmtree(directory)
-    return code
+    return run_privately(parser.prog, arguments,
+                         lambda directory: judge(arguments, directory, *run(arguments, directory)))
 
 
 if __name__ == "__main__":

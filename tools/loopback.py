@@ -1,17 +1,57 @@
 """Runs the sink and the daemon on loopback in a private directory, and looks at them from outside: shared by the
 demonstration, the benchmarks and the tests with real programs. What goes wrong raises Failed with a sentence."""
 
+import contextlib
 import http.client
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
+import sys
+import tempfile
 import time
 
 
 class Failed(Exception):
     pass
+
+
+# A configuration whose directories lie beside it, and which sends from 127.0.0.1; {further} are other tables, {queue}
+# and {log} more options of those two.
+CONFIG = """\
+host_name = "bench.postrider.example"
+
+[[source]]
+name = "loopback"
+ipv4 = "127.0.0.1"
+ehlo_name = "bench.postrider.example"
+
+[spool]
+directory = "spool"
+
+[queue]
+directory = "queue"
+{queue}
+[log]
+directory = "log"
+{log}
+[admin]
+listen = "127.0.0.1:0"
+
+{further}"""
+
+
+def configuration(further, queue="", log='rotate_bytes = "1GiB"\n'):
+    """A log of one file can be read whole: closed ones are compressed."""
+    return CONFIG.format(further=further, queue=queue, log=log)
+
+
+def routes(domains, addresses, port):
+    """Each domain's mail goes to the sink's address for it."""
+    return "".join(f'[[route]]\nmatch = "{domain}"\nhosts = ["{address}:{port}"]\nallow_private = true\n'
+                   for domain, address in zip(domains, addresses))
 
 
 def wait_for(what, condition, process=None, seconds=30, step=0.05):
@@ -79,6 +119,45 @@ def spawn(command, log_path):
         return subprocess.Popen(command, stdout=output, stderr=output)
 
 
+@contextlib.contextmanager
+def stopping(*programs):
+    """Whatever happens inside, these are stopped in the end, the first first."""
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.stop()
+
+
+def add_arguments(parser, postrider):
+    """Those that run_privately needs."""
+    parser.add_argument("--keep", action="store_true", help="keep the private directory")
+    parser.add_argument("--postrider", default=postrider, metavar="FILE", help="the program (default %(default)s)")
+
+
+def run_privately(program, arguments, work, tell=None):
+    """work(directory) in a directory of its own gives its result and the sentences about what is wrong with it. The
+    result is told (tell(result), or as one JSON object), the sentences go to standard error. The directory stays if
+    something went wrong, or if that was asked for. The exit code: 0 if nothing is wrong."""
+    arguments.postrider = os.path.abspath(arguments.postrider)
+    name = os.path.splitext(os.path.basename(program))[0].replace("_", "-")
+    directory = tempfile.mkdtemp(prefix=f"postrider-{name}-")
+    code = 1
+    try:
+        result, wrong = work(directory)
+        (tell or (lambda told: print(json.dumps(told))))(result)
+        for sentence in wrong[:20]:
+            print(f"{program}: {sentence}", file=sys.stderr)
+        code = 1 if wrong else 0
+    except Failed as failure:
+        print(f"{program}: {failure}", file=sys.stderr)
+    if arguments.keep or code != 0:
+        print(f"Kept: {directory}", file=sys.stderr)
+    else:
+        shutil.rmtree(directory)
+    return code
+
+
 class Sink:
     def __init__(self, postrider, directory, arguments, log="sink.log"):
         """arguments: of `postrider sink`, listen addresses included."""
@@ -119,6 +198,10 @@ class Daemon:
     def pid(self):
         return self.process.pid
 
+    def configure(self, text):
+        with open(self.config_path, "w", encoding="utf-8") as file:
+            file.write(text)
+
     def start(self, seconds=30):
         """Until the admin's address is known. Seconds from the start of the program."""
         begun = time.monotonic()
@@ -134,6 +217,12 @@ class Daemon:
 
     def stop(self):
         stop(self.process)
+
+    def stop_well(self):
+        """As stop, but Failed if it did not end as it should."""
+        self.stop()
+        if self.process.returncode != 0:
+            raise Failed(f"the daemon stopped with code {self.process.returncode}, not 0")
 
     def kill(self):
         self.process.kill()
@@ -166,6 +255,24 @@ class Daemon:
 
     def status(self):
         return json.loads(self.ask("GET", "/api/v1/status"))
+
+    def watch_totals(self, what, done, seconds=None, stuck_after=None):
+        """The totals of its status, once done(totals). Failed when the seconds are over, or when for so long no
+        recipient more has left the queue."""
+        begun = moved = time.monotonic()
+        queued = -1
+        while True:
+            totals = self.status()["totals"]
+            if done(totals):
+                return totals
+            now = time.monotonic()
+            if totals["queued"] != queued:
+                moved, queued = now, totals["queued"]
+            if stuck_after is not None and now - moved > stuck_after:
+                raise Failed(f"{what}: nothing moved for {stuck_after} s: {json.dumps(self.status())[:4000]}")
+            if seconds is not None and now - begun > seconds:
+                raise Failed(f"{what}: not within {seconds} s: {json.dumps(self.status())[:4000]}")
+            time.sleep(0.2)
 
     def metrics(self):
         """Name with labels, as /metrics writes them -> value."""
