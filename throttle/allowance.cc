@@ -218,7 +218,8 @@ bool Allowance::EndMessage(const Now& now, MessageEnd end) {
   const bool put_off = end == MessageEnd::kDeferred || end == MessageEnd::kTroubled;
   if (put_off && daily_ != nullptr && daily_->warm_up) daily_->warm_up->Deferred();
   if (end == MessageEnd::kTroubled) return false;
-  if (end == MessageEnd::kAccepted) CountClean(now.monotonic);
+  // What was sent before a stop proves nothing about after it.
+  if (end == MessageEnd::kAccepted && now.monotonic >= stopped_until_) CountClean(now.monotonic);
   return Recover(now.monotonic);
 }
 

@@ -16,7 +16,7 @@ constexpr double kLeaseSeconds = 0.25;
 // All leases together are at most a quarter of the burst: while work waits, the bucket is never so empty that what is
 // set aside for them keeps it from leaking.
 constexpr double kLeasedShare = 0.25;
-// A lease is granted once a quarter of it is free: the lock is taken some 16 times a second and core, not more.
+// A lease is granted once a quarter of it is free: while work waits, the lock is taken some 40 times a second.
 constexpr double kLeastGrant = 0.25;
 // A core that was promised a moment comes that much later at most, or another goes first.
 constexpr std::chrono::milliseconds kComesWithin{20};
@@ -193,8 +193,10 @@ SharedLimit::Grant SharedLimit::Take(std::size_t index, Monotonic now, const Acc
   Monotonic moment = bucket_.EarliestFor(now, least, held);
   if (bucket_.per_second() > 0 && moment == Monotonic::max()) moment = now + kAskAgain;
   if (ahead > 0 && moment != Monotonic::max()) {
-    const Monotonic after_them = std::max(moment, now) + ToDuration(ahead / bucket_.per_second());
-    moment = std::max(moment, std::min(after_them, ahead_gone_at));
+    const Monotonic::duration theirs = ToDuration(ahead / bucket_.per_second());
+    const Monotonic after_them = std::max(moment, now) + theirs;
+    // At a low rate what they do not take must not go to waste.
+    moment = theirs <= kLeaseLasts ? after_them : std::max(moment, std::min(after_them, ahead_gone_at));
   }
   if (!std::exchange(holder.waits, true)) holder.place = next_place_++;
   holder.promised = moment;

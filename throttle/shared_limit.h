@@ -1,8 +1,8 @@
 #pragma once
 // A limit that spans cores: of a source, a pool, a campaign, the whole sender. SharedLimit is the one object, behind a
-// mutex; each core holds a Lease of it and takes several messages' worth at once, so that the lock is taken a few times
-// a second and not for each message (at low rates: for each message). There is no owner core and no mail between cores:
-// the answer is "go" or "not before".
+// mutex; each core holds a Lease of it and takes several messages' worth at once, so that the lock is taken some tens
+// of times a second, and for each message only at low rates. There is no owner core and no mail between cores: the
+// answer is "go" or "not before".
 //
 // Why no window holds more than rate x window + burst: the bucket counts messages when their lease reports them used,
 // which is never before they were; what is leased and not reported is set aside from the burst beforehand. What a lease

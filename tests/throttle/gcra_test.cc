@@ -7,6 +7,8 @@
 #include <random>
 #include <vector>
 
+#include "tests/throttle/rate_audit.h"
+
 namespace postrider {
 namespace {
 
@@ -92,6 +94,56 @@ TEST(Gcra, TimeThatRunsBackGivesNothing) {
   gcra.Take(kStart - 10s);
   EXPECT_EQ(gcra.Earliest(kStart - 10s), kStart + 2s);
   EXPECT_EQ(gcra.Earliest(kStart), kStart + 2s);
+}
+
+TEST(Gcra, ALateReturnGivesBackNoMoreThanIsNotLeakedAway) {
+  Gcra gcra(1, 1);
+  gcra.Take(kStart);
+  gcra.Take(kStart + 1s);
+  // The first was returned too late: its second is over, and giving it back would let two go within the next.
+  gcra.Return(kStart + 1s, kStart);
+  EXPECT_EQ(gcra.Earliest(kStart + 1s), kStart + 2s);
+  // The second is still whole.
+  gcra.Return(kStart + 1s, kStart + 1s);
+  EXPECT_EQ(gcra.Earliest(kStart + 1s), kStart + 1s);
+}
+
+TEST(Gcra, WhileWorkWaitsALateReturnIsGivenBackWhole) {
+  Gcra gcra(10, 10);
+  for (int i = 0; i < 10; ++i) gcra.Take(kStart);
+  for (int i = 1; i <= 50; ++i) gcra.Take(kStart + i * 100ms);
+  EXPECT_EQ(gcra.Earliest(kStart + 5s), kStart + 5s + 100ms);
+  for (int i = 0; i < 3; ++i) gcra.Return(kStart + 5s, kStart + 1s);
+  EXPECT_NEAR(gcra.Depth(kStart + 5s), 7, 1e-9);
+}
+
+TEST(Gcra, AReserveIsLeftForOthersAndCostsNoRate) {
+  Gcra gcra(10, 10);
+  const double reserve = gcra.ReserveOf(0.2);
+  EXPECT_DOUBLE_EQ(reserve, 2);
+  Monotonic now = kStart;
+  int at_once = 0;
+  for (; gcra.Earliest(now, reserve) <= now; ++at_once) gcra.Take(now);
+  EXPECT_EQ(at_once, 8);
+  // Who need not leave it goes at once.
+  EXPECT_EQ(gcra.Earliest(now), now);
+  int sent = 0;
+  while (gcra.Earliest(now, reserve) < kStart + 100s) {
+    now = gcra.Earliest(now, reserve);
+    gcra.Take(now);
+    ++sent;
+  }
+  EXPECT_GE(sent, 999);
+  // A bucket of one has nothing to leave.
+  EXPECT_DOUBLE_EQ(Gcra(1, 1).ReserveOf(0.2), 0);
+}
+
+TEST(Gcra, SeveralGoAtOnceOnlyIfTheBurstHoldsThem) {
+  Gcra gcra(10, 5);
+  EXPECT_EQ(gcra.EarliestFor(kStart, 5, 0), kStart);
+  EXPECT_EQ(gcra.EarliestFor(kStart, 4, 2), Monotonic::max());
+  gcra.Take(kStart, 5);
+  EXPECT_EQ(gcra.EarliestFor(kStart, 3, 1), kStart + 400ms);
 }
 
 // Rates that change at random moments, and a sender that always takes what it may, waking late or early at random.
@@ -202,6 +254,47 @@ TEST(Gcra, StaysExactOverAMonth) {
   }
   const double elapsed = Seconds(now - kStart);
   EXPECT_NEAR(elapsed, 3 * 999'999.0, 0.01);
+}
+
+// Permits that are held for up to ten seconds and then used or returned, at rates that change.
+TEST(Gcra, NoSpanHoldsMoreThanItsRatesWhateverIsReturnedLate) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    std::mt19937_64 random(seed);
+    RateAudit audit;
+    Gcra gcra;
+    struct Permit {
+      Monotonic taken;
+      std::size_t number;
+    };
+    std::vector<Permit> held;
+    Monotonic now = kStart;
+    for (int i = 0; i < 4000; ++i) {
+      if (i % 500 == 0) {
+        const double rate = std::pow(10.0, std::uniform_real_distribution<double>(-1, 3)(random));
+        const double burst = std::max(1.0, rate * std::uniform_real_distribution<double>(0, 2)(random));
+        gcra.SetRate(now, rate, burst);
+        audit.SetRate(now, rate, burst);
+      }
+      if (gcra.Earliest(now) <= now) {
+        gcra.Take(now);
+        held.push_back({now, audit.Went(now)});
+      } else if (random() % 2 == 0) {
+        now = gcra.Earliest(now);
+      } else {
+        now += std::chrono::microseconds(random() % 200'000);
+      }
+      if (!held.empty() && random() % 3 == 0) {
+        const std::size_t chosen = random() % held.size();
+        if (random() % 2 == 0) {
+          gcra.Return(now, held[chosen].taken);
+          audit.NeverWent(held[chosen].number);
+        }
+        held.erase(held.begin() + static_cast<std::ptrdiff_t>(chosen));
+      }
+    }
+    EXPECT_GT(audit.count(), 500u) << seed;
+    EXPECT_LE(audit.WorstExcess(), 1e-6) << seed;
+  }
 }
 
 }  // namespace
