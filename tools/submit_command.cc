@@ -22,7 +22,7 @@ constexpr const char* kName = "submit";
 
 // What `postrider check` finds, said as an error is. False: intake would refuse it.
 bool Passes(const Options& options, queue::Files& files, io::Clock& clock, const std::filesystem::path& path) {
-  const intake::CampaignReport report = intake::CheckCampaign(options, files, clock, std::filesystem::absolute(path));
+  const intake::CampaignReport report = intake::CheckCampaign(options, files, clock, path);
   for (const Diagnostic& problem : report.problems) (void)Report(kName, {ErrorCode::kInvalid, ToString(problem)});
   if (!report.problems.empty()) return false;
   const std::string shown = path.string();
