@@ -181,7 +181,7 @@ ApiAnswer AdminApi::Queue(const ApiRequest& request) {
       control_.VisitBacklog([&](const queue::DomainBacklog& backlog) { builder.Add(backlog); });
   if (!visited) return ErrorAnswer(visited.error());
   ApiAnswer answer;
-  answer.body = QueueJson(std::move(builder).Finish());
+  answer.body = QueueJson(std::move(builder).Finish(snapshot.time.wall));
   return answer;
 }
 

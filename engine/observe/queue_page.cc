@@ -1,6 +1,7 @@
 #include "engine/observe/queue_page.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace postrider::observe {
@@ -68,16 +69,20 @@ void QueuePageBuilder::Keep(const queue::DomainBacklog& backlog, std::string_vie
   std::ranges::push_heap(page_.domains, HasMore);
 }
 
-// What it does now says more than what it might; where it stands still, its limits say when it could be done.
-std::optional<double> QueuePageBuilder::DrainSeconds(const Site& site) {
+// What it does now says more than what it might; where it stands still, its limits say when it could be done. What
+// waits for a retry is not sent before that.
+std::optional<double> QueuePageBuilder::DrainSeconds(const Site& site, Wall now) {
   const auto left = static_cast<double>(site.mail.total());
   if (left == 0) return std::nullopt;
-  if (site.messages_per_second > 0) return left / site.messages_per_second;
-  if (site.may_send && site.limits_known && site.rate_limit > 0) return left / site.rate_limit;
-  return std::nullopt;
+  double rate = site.messages_per_second;
+  if (rate <= 0 && site.may_send && site.limits_known) rate = site.rate_limit;
+  if (rate <= 0) return std::nullopt;
+  double seconds = left / rate;
+  if (site.mail.next_due) seconds = std::max(seconds, std::chrono::duration<double>(*site.mail.next_due - now).count());
+  return seconds;
 }
 
-QueuePage QueuePageBuilder::Finish() && {
+QueuePage QueuePageBuilder::Finish(Wall now) && {
   for (const delivery::CoreSnapshot& core : cores_) {
     for (const delivery::SiteSnapshot& path : core.sites) {
       const Site& site = sites_.at({core.core, path.site});
@@ -86,7 +91,7 @@ QueuePage QueuePageBuilder::Finish() && {
       row.path.domain_names.clear();
       row.core = core.core;
       row.mail = site.mail;
-      row.drain_seconds = DrainSeconds(site);
+      row.drain_seconds = DrainSeconds(site, now);
     }
   }
   std::ranges::sort_heap(page_.domains, HasMore);

@@ -56,7 +56,7 @@ class QueuePageBuilder {
   // cores name their domains (CoreCommand::with_domains) and outlive the builder; at most `most` domains are listed.
   QueuePageBuilder(std::span<const delivery::CoreSnapshot> cores, std::size_t most);
   void Add(const queue::DomainBacklog& backlog);
-  [[nodiscard]] QueuePage Finish() &&;
+  [[nodiscard]] QueuePage Finish(Wall now) &&;
 
  private:
   // A site on its core, for two cores may have sites of one name.
@@ -69,7 +69,7 @@ class QueuePageBuilder {
     bool may_send = false;
   };
   void Keep(const queue::DomainBacklog& backlog, std::string_view site);
-  [[nodiscard]] static std::optional<double> DrainSeconds(const Site& site);
+  [[nodiscard]] static std::optional<double> DrainSeconds(const Site& site, Wall now);
 
   const std::span<const delivery::CoreSnapshot> cores_;
   const std::size_t most_;

@@ -16,6 +16,8 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+constexpr Wall kNow{seconds(1000)};
+
 SiteSnapshot PathTo(std::string site, std::string source, double rate, std::vector<std::string> domains) {
   SiteSnapshot path;
   path.site = std::move(site);
@@ -39,7 +41,7 @@ QueuePage PageOf(const std::vector<CoreSnapshot>& cores, const std::vector<Domai
                  std::size_t most = 100) {
   QueuePageBuilder builder(cores, most);
   for (const DomainBacklog& one : backlog) builder.Add(one);
-  return std::move(builder).Finish();
+  return std::move(builder).Finish(kNow);
 }
 
 std::vector<std::string> Names(const QueuePage& page) {
@@ -53,7 +55,7 @@ TEST(QueuePage, GivesEachSiteTheMailOfItsDomains) {
   cores[0].sites = {PathTo("mx.a", "s", 10, {"a.test", "aa.test"}), PathTo("mx.b", "s", 0, {"b.test"})};
   DomainBacklog early = Waiting("a.test", 100, 20);
   early.oldest = Wall(seconds(50));
-  early.next_due = Wall(seconds(900));
+  early.next_due = Wall(seconds(900));  // past
   DomainBacklog late = Waiting("aa.test", 60, 20);
   late.oldest = Wall(seconds(70));
   late.next_due = Wall(seconds(800));
@@ -94,6 +96,16 @@ TEST(QueuePage, TellsItFromTheLimitsOfASiteThatStandsStill) {
       << "a stopped path adds nothing";
   cores[0].sites[0].mode = SiteMode::kBackingOff;
   EXPECT_EQ(PageOf(cores, {Waiting("a.test", 100)}).sites[0].drain_seconds, std::nullopt) << "nobody may send";
+}
+
+TEST(QueuePage, IsNotDoneBeforeTheNextRetry) {
+  std::vector<CoreSnapshot> cores(1);
+  cores[0].sites = {PathTo("mx.a", "one", 10, {"a.test"})};
+  DomainBacklog backlog = Waiting("a.test", 90, 10);
+  backlog.next_due = kNow + seconds(420);
+  EXPECT_EQ(PageOf(cores, {backlog}).sites[0].drain_seconds, 420);
+  backlog.next_due = kNow - seconds(5);
+  EXPECT_EQ(PageOf(cores, {backlog}).sites[0].drain_seconds, 10);
 }
 
 TEST(QueuePage, DoesNotTellWhatItCannotKnow) {
