@@ -9,6 +9,7 @@
 #include "engine/intake/campaign_check.h"
 #include "engine/io/clock.h"
 #include "queue/files.h"
+#include "throttle/reply_classifier.h"
 #include "tools/command.h"
 #include "tools/config_file.h"
 #include "tools/exit_code.h"
@@ -79,11 +80,15 @@ int CheckConfig(const CheckRequest& request) {
   if (!request.json && ConfigIsMissing(kName, request.config)) return kExitUsage;
   const std::filesystem::path file = request.config.empty() ? std::filesystem::path(kDefaultConfig) : request.config;
   const auto options = LoadOptions(file);
-  const Diagnostics problems = options ? Diagnostics() : options.error();
+  Diagnostics problems = options ? Diagnostics() : options.error();
+  if (options) {
+    const auto rules = ReplyClassifier::Load((*options)->reply_rules, (*options)->Providers());
+    if (!rules) problems = rules.error();
+  }
   std::string out;
   if (request.json) {
     out = Dump({{"config", file.string()}, {"problems", ToJson(problems)}});
-  } else if (options) {
+  } else if (problems.empty()) {
     out = Printable(file.string()) + ": no problems\n";
   }
   // Without --json they go where all errors go.

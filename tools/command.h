@@ -75,6 +75,22 @@ struct CheckRequest {
 };
 [[nodiscard]] int RunCheck(const CheckRequest& request);
 
+struct ClassifyRequest {
+  AdminPlace daemon;            // its configuration names providers and the operator's rules
+  std::string file = "-";       // replies, as text or JSON lines; "-": standard input
+  std::filesystem::path rules;  // instead of the configuration's reply_rules
+  bool no_shipped = false;      // these rules alone
+  std::string stage;            // of replies that do not say theirs; empty: any
+  std::string provider;         // of such replies; empty: unknown
+  bool explain = false;
+  bool json = false;
+  std::filesystem::path score;  // rows with the right answers; empty: none
+  int cross_validate = 0;       // folds; 0: none
+  bool unmatched = false;       // what the daemon saw
+  int top = 50;                 // of that
+};
+[[nodiscard]] int RunClassify(const ClassifyRequest& request);
+
 struct RenderRequest {
   std::filesystem::path config;
   std::filesystem::path directory;

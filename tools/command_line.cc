@@ -116,6 +116,50 @@ Examples:
   command.add_flag("--json", request->json, "one JSON object");
 }
 
+void AddClassify(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("classify", "what receivers' replies mean, and which rule says so");
+  command.footer(R"(
+FILE holds replies as servers wrote them, or JSON lines {"reply": "550 ...", "provider": "google", "stage": "rcpt"};
+lines of the delivery log are such lines too. Needs no daemon, but for --unmatched. Rows to score also say what is
+right: {"reply": ..., "expected": "bad-mailbox", "accept": ["inactive-mailbox"]}.
+
+Examples:
+  echo "550 5.1.1 no such user" | postrider classify --explain
+  zstdcat delivery-*.jsonl.zst | postrider classify --json
+  postrider classify --rules reply_rules.toml --explain replies.txt
+  postrider classify --score replies.jsonl --cross-validate 10
+  postrider classify --unmatched                  what the daemon heard that no rule knows)");
+  const auto request = AddRequest(command, chosen, RunClassify);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("FILE", request->file, "replies; \"-\" is standard input")->capture_default_str();
+  command.add_flag("--explain", request->explain, "the rule that decided, what it asks for, and what the codes say");
+  command.add_flag("--json", request->json, "JSON lines");
+  CLI::Option* rules =
+      command.add_option("--rules", request->rules, "rules to ask before the shipped ones (default: reply_rules)")
+          ->type_name("FILE");
+  command.add_flag("--no-shipped", request->no_shipped, "ask the rules of --rules alone")->needs(rules);
+  command.add_option("--stage", request->stage, "of replies that do not say theirs (default: any)")->type_name("STAGE");
+  command.add_option("--provider", request->provider, "of replies that do not say theirs (default: unknown)")
+      ->type_name("NAME");
+  CLI::Option* score =
+      command.add_option("--score", request->score, "how often the rules are right about the rows of this file")
+          ->type_name("FILE");
+  command
+      .add_option("--cross-validate", request->cross_validate,
+                  "score each of N parts with those rules alone that decide something in the others")
+      ->type_name("N")
+      ->needs(score)
+      ->check(CLI::Range(2, 1000));
+  CLI::Option* unmatched =
+      command.add_flag("--unmatched", request->unmatched, "replies that no rule knew, from the daemon")
+          ->excludes(score);
+  command.add_option("--top", request->top, "at most so many kinds of them")
+      ->type_name("N")
+      ->capture_default_str()
+      ->needs(unmatched)
+      ->check(CLI::Range(1, 1000));
+}
+
 void AddRender(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("render", "print the exact message of one recipient of a campaign");
   command.footer(R"(
@@ -314,6 +358,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddRun(app, chosen);
   AddSubmit(app, chosen);
   AddCheck(app, chosen);
+  AddClassify(app, chosen);
   AddRender(app, chosen);
   AddStatus(app, chosen);
   AddQueue(app, chosen);
