@@ -133,7 +133,7 @@ BENCHMARK(CampaignOfCsv)->Arg(1'000'000)->Iterations(1)->Unit(benchmark::kMillis
 
 void ParseAndCheck(benchmark::State& state) {
   const auto compiled = message::Template::Compile(kMessage, {}).value();
-  RowSieve sieve("offer", compiled, ListFormat::kJsonLines, nullptr, nullptr);
+  RowSieve sieve("offer", RecipientRules(Options()), compiled, ListFormat::kJsonLines, nullptr, nullptr);
   RowBatch batch;
   std::string text = JsonRow(123'456);
   text.reserve(text.size() + 64);

@@ -17,6 +17,7 @@
 #include "config/email_address.h"
 #include "config/rules.h"
 #include "config/schema.h"
+#include "config/unknown_key.h"
 
 namespace postrider {
 namespace {
@@ -179,11 +180,7 @@ class Check {
   void CheckProviderOf(const RuleOptions& rule, const std::string& place, const ProviderTable& providers) {
     const std::string_view name = rule.match.provider();
     if (name.empty() || providers.Find(name) != nullptr) return;
-    const std::string_view nearest = providers.NearestProvider(name);
-    Report(place + ".match",
-           fmt::format("no provider is called {}{}; `postrider config --providers` names them, [[provider]] adds one",
-                       Quote(name),
-                       nearest.empty() ? std::string() : fmt::format("; did you mean \"provider:{}\"?", nearest)));
+    Report(place + ".match", UnknownProvider(providers, name));
   }
 
   // rules[0] is the built-in "*"; the file's own rules follow it as rule[0], rule[1], ...

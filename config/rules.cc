@@ -1,27 +1,32 @@
 #include "config/rules.h"
 
 #include <algorithm>
+#include <cmath>
 #include <tuple>
 
 #include <fmt/format.h>
 
 #include "config/check.h"
+#include "config/schema.h"
+#include "config/time_zone.h"
 
 namespace postrider {
 namespace {
 
 using Rank = std::tuple<int, RuleLayer>;
 
-// The value of one field, and how much the rule that gave it had to say.
+// The value of one field, and the rule that had most to say about it.
 template <typename T>
 struct Best {
   std::optional<T> value{};
   Rank rank{-1, RuleLayer::kBuiltIn};
+  const RuleOptions* from = nullptr;
 
-  void Offer(const std::optional<T>& offered, const Rank& offered_rank) {
+  void Offer(const std::optional<T>& offered, const Rank& offered_rank, const RuleOptions& rule) {
     if (!offered || offered_rank <= rank) return;
     value = offered;
     rank = offered_rank;
+    from = &rule;
   }
 };
 
@@ -34,26 +39,34 @@ struct Choice {
   Best<seconds> idle;
   Best<TlsDemand> tls;
 
-  void Offer(const RuleOptions& rule) {
-    const Rank rank(rule.match.Specificity(), rule.origin.layer);
-    connections.Offer(rule.connections, rank);
-    start_connections.Offer(rule.start_connections, rank);
-    site_connections.Offer(rule.site_connections, rank);
-    connect_rate.Offer(rule.connect_rate, rank);
-    messages_per_connection.Offer(rule.messages_per_connection, rank);
-    message_rate.Offer(rule.message_rate, rank);
-    burst.Offer(rule.burst, rank);
-    daily_quota.Offer(rule.daily_quota, rank);
-    time_zone.Offer(rule.time_zone, rank);
-    total_connections.Offer(rule.total_connections, rank);
-    total_message_rate.Offer(rule.total_message_rate, rank);
-    campaign_message_rate.Offer(rule.campaign_message_rate, rank);
-    adaptive.Offer(rule.adaptive, rank);
-    rate_floor.Offer(rule.rate_floor, rank);
-    idle.Offer(rule.idle, rank);
-    tls.Offer(rule.tls, rank);
+  // visit(key, best, member), for every field of a rule.
+  template <typename Visitor>
+  void ForEach(const Visitor& visit) {
+    visit("connections", connections, &RuleOptions::connections);
+    visit("start_connections", start_connections, &RuleOptions::start_connections);
+    visit("site_connections", site_connections, &RuleOptions::site_connections);
+    visit("connect_rate", connect_rate, &RuleOptions::connect_rate);
+    visit("messages_per_connection", messages_per_connection, &RuleOptions::messages_per_connection);
+    visit("message_rate", message_rate, &RuleOptions::message_rate);
+    visit("burst", burst, &RuleOptions::burst);
+    visit("daily_quota", daily_quota, &RuleOptions::daily_quota);
+    visit("time_zone", time_zone, &RuleOptions::time_zone);
+    visit("total_connections", total_connections, &RuleOptions::total_connections);
+    visit("total_message_rate", total_message_rate, &RuleOptions::total_message_rate);
+    visit("campaign_message_rate", campaign_message_rate, &RuleOptions::campaign_message_rate);
+    visit("adaptive", adaptive, &RuleOptions::adaptive);
+    visit("rate_floor", rate_floor, &RuleOptions::rate_floor);
+    visit("idle", idle, &RuleOptions::idle);
+    visit("tls", tls, &RuleOptions::tls);
   }
 
+  void Offer(const RuleOptions& rule) {
+    const Rank rank(rule.match.Specificity(), rule.origin.layer);
+    ForEach([&](std::string_view, auto& best, auto member) { best.Offer(rule.*member, rank, rule); });
+  }
+
+  // A burst was chosen for a rate of the same rule or a less specific one.
+  [[nodiscard]] bool BurstCounts() const { return burst.value && burst.rank >= message_rate.rank; }
   [[nodiscard]] EffectiveRule Effective() const;
 };
 
@@ -80,7 +93,7 @@ EffectiveRule Choice::Effective() const {
   rule.connect_rate = RateOf(connect_rate);
   rule.messages_per_connection = *messages_per_connection.value;
   rule.message_rate = RateOf(message_rate);
-  if (rule.message_rate && burst.value && burst.rank >= message_rate.rank) rule.message_rate->burst = *burst.value;
+  if (rule.message_rate && BurstCounts()) rule.message_rate->burst = *burst.value;
   rule.daily_quota = LimitOf(daily_quota);
   rule.time_zone = *time_zone.value;
   rule.total_connections = LimitOf(total_connections);
@@ -93,18 +106,75 @@ EffectiveRule Choice::Effective() const {
   return rule;
 }
 
-}  // namespace
-
-EffectiveRule ResolveRule(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts) {
-  const ProviderTable& providers = options.Providers();
-  const std::string_view provider = providers.OfMxSet(mx_hosts);
+Choice Choose(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts,
+              std::string_view provider) {
   Choice choice;
   const auto offer = [&](const RuleOptions& rule) {
     if (rule.match.Matches(domain, mx_hosts, provider)) choice.Offer(rule);
   };
   std::ranges::for_each(options.rules, offer);
-  std::ranges::for_each(providers.rules(), offer);
-  return choice.Effective();
+  std::ranges::for_each(options.Providers().rules(), offer);
+  return choice;
+}
+
+std::string Unquoted(std::string text) {
+  if (text.size() < 2 || text.front() != '"') return text;
+  return text.substr(1, text.size() - 2);
+}
+
+}  // namespace
+
+EffectiveRule ResolveRule(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts) {
+  return Choose(options, domain, mx_hosts, options.Providers().OfMxSet(mx_hosts)).Effective();
+}
+
+ExplainedRule ExplainRule(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts) {
+  ExplainedRule explained;
+  explained.provider = options.Providers().OfMxSet(mx_hosts);
+  Choice choice = Choose(options, domain, mx_hosts, explained.provider);
+  explained.rule = choice.Effective();
+  if (!choice.BurstCounts()) choice.burst = {};
+  const std::optional<RateLimit>& rate = explained.rule.message_rate;
+  if (rate && !choice.burst.value) choice.burst.value = static_cast<int>(std::ceil(rate->BurstOrDefault()));
+  RuleOptions effective;
+  choice.ForEach([&](std::string_view, auto& best, auto member) { effective.*member = best.value; });
+
+  const RuleOptions nobody;
+  for (const OptionSchema& option : FindTable("rule")->options) {
+    const RuleOptions* from = nullptr;
+    bool known = false;
+    choice.ForEach([&](std::string_view key, auto& best, auto) {
+      if (key != option.key) return;
+      known = true;
+      from = best.from;
+    });
+    if (!known) continue;  // `match`
+    ExplainedField& field = explained.fields.emplace_back();
+    field.name = option.key;
+    field.value = Unquoted(option.show(&effective));
+    if (field.value.empty()) field.value = kNoLimit;
+    const RuleOptions& rule = from == nullptr ? nobody : *from;
+    field.pattern = rule.match.text();
+    field.origin = rule.origin;
+  }
+  return explained;
+}
+
+std::string ToString(const RuleOrigin& origin) {
+  switch (origin.layer) {
+    case RuleLayer::kBuiltIn:
+      return "built in";
+    case RuleLayer::kShipped:
+    case RuleLayer::kFile:
+      return fmt::format("{}:{}", origin.file, origin.line);
+    case RuleLayer::kOverride:
+      break;
+  }
+  std::string text = "throttle set";
+  if (!origin.set_by.empty()) text += " by " + origin.set_by;
+  if (origin.set_at) text += " at " + FormatMoment(*origin.set_at);
+  if (origin.until) text += ", until " + FormatMoment(*origin.until);
+  return text;
 }
 
 std::vector<std::pair<std::string_view, std::string>> ProblemsOf(const RuleOptions& rule) {

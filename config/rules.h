@@ -42,6 +42,26 @@ struct EffectiveRule {
 [[nodiscard]] EffectiveRule ResolveRule(const Options& options, std::string_view domain,
                                         std::span<const std::string> mx_hosts);
 
+// What `postrider throttle show` tells about one field.
+struct ExplainedField {
+  std::string_view name;  // its key in [[rule]]
+  std::string value;      // as an operator writes it, without quotes: "5", "20/min", "required"; "none": no limit
+  std::string pattern;    // of the rule that gave it
+  RuleOrigin origin;
+};
+
+struct ExplainedRule {
+  EffectiveRule rule;
+  std::string provider;                // "" if unknown
+  std::vector<ExplainedField> fields;  // all of them, in the order of the example
+};
+
+// The same as ResolveRule, and where each value comes from.
+[[nodiscard]] ExplainedRule ExplainRule(const Options& options, std::string_view domain,
+                                        std::span<const std::string> mx_hosts);
+// "built in", "/etc/postrider/postrider.toml:12", "throttle set by ana at 2026-11-23 09:00 UTC, until ...".
+[[nodiscard]] std::string ToString(const RuleOrigin& origin);
+
 // Fields of one rule that contradict each other: the key to point at, and what is wrong.
 [[nodiscard]] std::vector<std::pair<std::string_view, std::string>> ProblemsOf(const RuleOptions& rule);
 

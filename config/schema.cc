@@ -33,6 +33,9 @@ OptionSchema Option(Member Struct::*member, std::string_view key, Kind kind, std
   option.show = [member, kind](const void* target) {
     return ShowMember(kind, static_cast<const Struct*>(target)->*member);
   };
+  if constexpr (requires(Member & value) { value.reset(); }) {
+    option.clear = [member](void* target) { (static_cast<Struct*>(target)->*member).reset(); };
+  }
   if constexpr (std::is_same_v<Kind, PathKind>) {
     option.rebase = [member](void* target, const std::filesystem::path& base) {
       std::filesystem::path& path = static_cast<Struct*>(target)->*member;
@@ -346,7 +349,10 @@ TableSchema SpoolTable() {
           Option(&SpoolOptions::max_rejects_free, "max_rejects_free", IntegerKind{0, 1'000'000'000},
                  "So many bad rows are always forgiven, so that a short list is not held for one of them."),
           Option(&SpoolOptions::suppression_file, "suppression_file", PathKind(),
-                 "Addresses and domains never to be sent to, one a line.", Presence::kOptional, "\"suppressed.txt\""),
+                 "Addresses and domains never to be sent to, one a line. A domain, as \"example.org\" or "
+                 "\"@example.org\", stands for itself, not for what is below it. Case does not matter; empty lines "
+                 "and lines that begin with \"#\" are comments.",
+                 Presence::kOptional, "\"suppressed.txt\""),
           Option(&SpoolOptions::remember_names, "remember_names", DurationKind{hours(1), 3650 * kDay},
                  "How long a campaign's name is remembered, so that handing it in again is not sending it again."),
       });

@@ -27,6 +27,7 @@ struct OptionSchema {
   // target is the struct of the option's table; TableSchema::Of gives it.
   std::function<Problem(void* target, const FileValue& value)> read;
   std::function<std::string(const void* target)> show;  // TOML text; empty if unset
+  std::function<void(void* target)> clear;              // leaves it unset; only where a member can be
   // Set for paths alone: a relative one is made absolute from this folder.
   std::function<void(void* target, const std::filesystem::path& base)> rebase;
 };

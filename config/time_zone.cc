@@ -129,6 +129,16 @@ Wall TimeZone::NextChange(Wall moment) const {
   return known ? Wall(end) : Wall::max();
 }
 
+std::string FormatMoment(Wall moment) {
+  const auto minute = std::chrono::floor<std::chrono::minutes>(moment);
+  const auto day = std::chrono::floor<std::chrono::days>(minute);
+  const std::chrono::year_month_day date(day);
+  const std::chrono::hh_mm_ss<std::chrono::minutes> time(minute - day);
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02} UTC", static_cast<int>(date.year()),
+                     static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), time.hours().count(),
+                     time.minutes().count());
+}
+
 Result<SendWindow> SendWindow::Parse(std::string_view text) {
   constexpr std::size_t kTextMax = 80;
   if (text.size() > kTextMax) return WindowExpected(text);

@@ -58,6 +58,9 @@ class TimeZone {
   const date::time_zone* zone_ = nullptr;  // null: UTC; lives as long as the program
 };
 
+// "2026-11-23 09:00 UTC", to the minute.
+[[nodiscard]] std::string FormatMoment(Wall moment);
+
 // On these days from one time to another, which belongs to it no more; past midnight where it is not the later one.
 struct SendWindow {
   std::uint8_t days = 0;  // bit 0 is Monday; the days on which it opens

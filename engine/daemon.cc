@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "config/load.h"
-#include "engine/io/local_address.h"
+#include "engine/host_check.h"
 #include "engine/io/loop.h"
 #include "engine/observe/operator_log.h"
 #include "engine/queue_questions.h"
@@ -59,21 +59,17 @@ void RaiseDescriptorLimit() {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-// Every address that is not there, so that one start tells all of them.
-Result<void> CheckSources(const Options& options) {
-  std::string problems;
-  for (const SourceOptions& source : options.sources) {
-    for (const std::optional<IpAddress>& address : {source.ipv4, source.ipv6}) {
-      if (!address) continue;
-      const Result<void> checked = io::CheckLocalAddress(*address);
-      if (checked) continue;
-      if (!problems.empty()) problems += "\n";
-      problems += "[[source]] \"" + source.name + "\": " + checked.error().message +
-                  "; give the host that address, or the source another (`ip address` shows them)";
-    }
+// What holds intake up, and that nothing does any more, once each. told is what was said last.
+void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
+  // How much of the disk is free changes all the time.
+  const std::string trouble = counts.stopped_by_disk ? "the disk is nearly full" : counts.trouble;
+  if (trouble == told) return;
+  if (trouble.empty()) {
+    observe::LogInfo("intake goes on");
+  } else {
+    observe::LogWarning("intake: " + counts.trouble);
   }
-  if (problems.empty()) return {};
-  return Fail(ErrorCode::kInvalid, std::move(problems));
+  told = trouble;
 }
 
 std::string ToText(const Diagnostics& diagnostics) {
@@ -86,7 +82,8 @@ std::string ToText(const Diagnostics& diagnostics) {
 
 Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options, std::chrono::seconds last_commits)
     : config_file_(std::move(config_file)),
-      options_(std::move(options)),
+      first_options_(std::move(options)),
+      options_(first_options_),
       last_commits_(last_commits),
       clock_(io::MakeSystemClock()),
       files_(queue::MakeSystemFiles()),
@@ -127,7 +124,10 @@ Result<void> Daemon::Start() {
 
 // Everything that can be refused without a thread: sources, queue, log, spool, rings.
 Result<void> Daemon::Open() {
-  if (auto checked = CheckSources(*options_); !checked) return checked;
+  if (auto checked = CheckHost(*options_, *files_); !checked) return checked;
+  auto classifier = ReplyClassifier::Load(options_->reply_rules, options_->Providers());
+  if (!classifier) return Fail(ErrorCode::kInvalid, "the reply rules are not valid:" + ToText(classifier.error()));
+  classifier_ = *std::move(classifier);
   const Now now = clock_->Read();
   started_ = now.wall;
   last_reload_ = now.wall;
@@ -179,8 +179,10 @@ void Daemon::StartThreads() {
   pthread_setname_np(reader_thread_.native_handle(), "reader");
   intake_thread_ = std::thread([this] {
     io::Waker waker;
+    std::string told;
     while (!stop_intake_.load()) {
       const bool more = intake_->RunOnce();
+      TellIntakeTrouble(intake_->counts(), told);
       for (const std::string& failure : intake_->TakeFailures()) observe::LogWarning(failure);
       if (!more) intake_->Wait(waker, kThreadTurn);
     }
@@ -212,6 +214,8 @@ Result<void> Daemon::StartCores() {
     settings.shards = static_cast<std::uint32_t>(options_->queue.shards);
     settings.run = store_->run();
     settings.state = state;
+    settings.limits = limits_;
+    settings.classifier = classifier_;
     // Processor 0 is left to the threads that sync and serve.
     const int processor = options_->engine.pin ? static_cast<int>((core + 1) % processors) : -1;
     auto started = units_[core]->Start(std::move(settings), options_, std::move(to), std::move(from), processor);
@@ -444,14 +448,23 @@ Result<void> Daemon::ExportRemaining(std::string_view campaign,
   return engine::ExportRemaining(*store_, **known, write);
 }
 
-Result<void> Daemon::Reload() {
+Result<std::string> Daemon::Reload() {
   auto loaded = LoadOptions(config_file_);
   const Wall now = clock_->Read().wall;
   std::string problems;
   if (!loaded) {
     problems = ToText(loaded.error());
-  } else if (auto checked = CheckSources(**loaded); !checked) {
+  } else if (auto checked = CheckHost(**loaded, *files_); !checked) {
     problems = "\n" + checked.error().message;
+  }
+  ReplyClassifierPtr classifier;
+  if (problems.empty()) {
+    auto made = ReplyClassifier::Load((*loaded)->reply_rules, (*loaded)->Providers());
+    if (made) {
+      classifier = *std::move(made);
+    } else {
+      problems = ToText(made.error());
+    }
   }
   if (!problems.empty()) {
     observe::LogError("reload refused, the old configuration stays:" + problems);
@@ -460,27 +473,35 @@ Result<void> Daemon::Reload() {
     last_reload_good_ = false;
     return Fail(ErrorCode::kInvalid, "the configuration is not valid, the old one stays:" + problems);
   }
-  const OptionsPtr fresh = *std::move(loaded);
+  // Where the queue, the log and the spool are does not change while they are open, and who looks at their disks must
+  // not look elsewhere.
+  const auto in_force = std::make_shared<Options>(**loaded);
+  in_force->spool.directory = first_options_->spool.directory;
+  in_force->queue.directory = first_options_->queue.directory;
+  in_force->log.directory = first_options_->log.directory;
+  const OptionsPtr fresh = in_force;
   {
     const std::lock_guard lock(options_mutex_);
-    if (fresh->queue.directory != options_->queue.directory || fresh->spool.directory != options_->spool.directory ||
-        fresh->log.directory != options_->log.directory || fresh->admin.listen != options_->admin.listen ||
-        fresh->engine.cores != options_->engine.cores) {
-      observe::LogWarning("directories, admin.listen and engine.cores change with the next start only");
-    }
     options_ = fresh;
   }
+  std::string note;
+  for (const std::string& name : OptionsThatNeedARestart(*first_options_, **loaded)) {
+    note += (note.empty() ? "" : ", ") + name;
+  }
+  if (!note.empty()) note = "only the next start takes what the configuration says now of: " + note;
   intake_->SetOptions(fresh);
   intake_door_->SetOptions(fresh);
   delivery::CoreCommand command;
   command.kind = delivery::CoreCommand::Kind::kReload;
   command.options = fresh;
+  command.classifier = std::move(classifier);
   Post(command);
   const std::lock_guard lock(state_mutex_);
   last_reload_ = now;
   last_reload_good_ = true;
   observe::LogInfo("configuration reloaded");
-  return {};
+  if (!note.empty()) observe::LogWarning(note);
+  return note;
 }
 
 std::string Daemon::Trouble() {

@@ -64,7 +64,7 @@ class Daemon : public observe::Control {
   Result<std::vector<observe::FoundJob>> Find(std::string_view address) override;
   Result<void> ExportRemaining(std::string_view campaign,
                                const std::function<bool(std::string_view line)>& write) override;
-  Result<void> Reload() override;
+  Result<std::string> Reload() override;
   std::string Trouble() override;
 
  private:
@@ -81,6 +81,7 @@ class Daemon : public observe::Control {
   OptionsPtr options() const;
 
   const std::filesystem::path config_file_;
+  const OptionsPtr first_options_;  // of the start
   mutable std::mutex options_mutex_;
   OptionsPtr options_;
   const std::chrono::seconds last_commits_;
@@ -94,6 +95,8 @@ class Daemon : public observe::Control {
   io::Waker reader_waker_;
   io::Waker collector_waker_;
   StoreDoor door_;
+  const std::shared_ptr<SharedLimits> limits_ = std::make_shared<SharedLimits>();
+  ReplyClassifierPtr classifier_;  // of the start; a reload hands the cores another
   std::vector<std::unique_ptr<CoreUnit>> units_;
   std::unique_ptr<StoreLoop> store_loop_;
   std::unique_ptr<ReaderLoop> reader_loop_;

@@ -48,7 +48,7 @@ Result<void> IntakeDoor::Finish(queue::CampaignId campaign, queue::CampaignState
     if (state == queue::CampaignState::kFailed) {
       if (auto synced = turn.log.Sync(); !synced) return synced;
     }
-    if (auto set = turn.store.SetState(campaign, state, turn.now, expiry); !set) return set;
+    if (auto set = turn.store.SetState(campaign, state, turn.now, expiry, note); !set) return set;
     turn.changed.push_back(campaign);
     AppendCampaignEvent(turn, known->spec, campaign, queue::ToString(state), note);
     return {};

@@ -24,7 +24,8 @@ void AppendCampaignDone(const queue::Campaign& campaign, Wall now, queue::EventS
   event.job.campaign = campaign.id;
   event.campaign = campaign.spec.name;
   event.mail_class = campaign.spec.mail_class;
-  event.reply = "done";
+  const bool cancelled = campaign.state == queue::CampaignState::kCancelled;
+  event.reply = cancelled ? "cancelled: nothing of it is left in the queue" : "done";
   log.Append(event);
 }
 
@@ -177,6 +178,11 @@ void StoreLoop::Maintain(Now now) {
   if (now.monotonic < next_maintenance_) return;
   next_maintenance_ = now.monotonic + kMaintenanceInterval;
   log_.Rotate(now.wall);
+  if (staged_ == 0) {
+    // Whether the log can be written is known before there is anything to write.
+    const Result<void> ready = log_.Sync();
+    SetTrouble(ready ? std::string() : ready.error().message);
+  }
   if (const std::string problem = log_.TakeProblem(); !problem.empty()) observe::LogWarning(problem);
   store_.Purge(now.wall - remember_);
 }

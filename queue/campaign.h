@@ -22,9 +22,9 @@ enum class CampaignState : std::uint8_t {
   kHeld,       // loaded, but too many rows were bad: waits for `resume` or `cancel`
   kRunning,    // released
   kPaused,     // by the operator; the expiry clock stands still
-  kCancelled,  // its jobs fall away lazily, each with its final event
+  kCancelled,  // its jobs fall away lazily, each with its final event; ended_at says that none is left
   kFailed,     // unusable as a whole; its rows are gone and nothing was sent
-  kDone,       // every accepted row has its final event
+  kDone,       // every accepted row has its final event, and it was not cancelled
 };
 [[nodiscard]] std::string_view ToString(CampaignState state);
 
@@ -95,6 +95,7 @@ struct Campaign {
   std::optional<Wall> expires_at;  // set at release, moved on by pauses
   std::optional<Wall> paused_at;
   std::optional<Wall> ended_at;
+  std::string note;  // why it is held or failed; else empty
 };
 
 using CampaignPtr = std::shared_ptr<const Campaign>;

@@ -289,7 +289,9 @@ class SystemFiles : public Files {
     }
     fs::path path = directory.has_filename() ? directory : directory.parent_path();
     std::vector<fs::path> missing;
-    for (; !fs::exists(fs::symlink_status(path)) && path.has_relative_path(); path = path.parent_path()) {
+    // What may not be looked at is found out by mkdir.
+    std::error_code ignored;
+    for (; !fs::exists(fs::symlink_status(path, ignored)) && path.has_relative_path(); path = path.parent_path()) {
       missing.push_back(path);
     }
     for (auto next = missing.rbegin(); next != missing.rend(); ++next) {
@@ -308,6 +310,33 @@ class SystemFiles : public Files {
     if (!place) return std::unexpected(place.error());
     if (auto removed = RemoveAt(place->directory.get(), place->name, path, 0); !removed) return removed;
     return SyncDirectory(place->directory.get(), path.parent_path());
+  }
+
+  Result<void> GiveToOwnerOf(const fs::path& like, const fs::path& path) override {
+    struct stat wanted {};
+    if (::stat(like.c_str(), &wanted) != 0) return SystemFailure("looking at", like);
+    std::vector<fs::path> given = {path};
+    std::error_code error;
+    struct stat found {};
+    if (::lstat(path.c_str(), &found) != 0) return SystemFailure("looking at", path);
+    if (S_ISDIR(found.st_mode)) {
+      for (fs::recursive_directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+        given.push_back(it->path());
+      }
+      if (error) return SystemFailure("listing", path, error.value());
+    }
+    for (const fs::path& one : given) {
+      if (::lstat(one.c_str(), &found) != 0) return SystemFailure("looking at", one);
+      if (found.st_uid == wanted.st_uid) continue;
+      if (::lchown(one.c_str(), wanted.st_uid, wanted.st_gid) == 0) continue;
+      if (errno != EPERM) return SystemFailure("giving away", one);
+      return Fail(
+          ErrorCode::kDenied,
+          fmt::format("{} belongs to user {}, and what user {} puts there it cannot use: do this as user {}, or "
+                      "as root",
+                      like.string(), wanted.st_uid, found.st_uid, wanted.st_uid));
+    }
+    return {};
   }
 
   bool Exists(const fs::path& path) override {

@@ -53,6 +53,10 @@ class Files {
   [[nodiscard]] virtual Result<void> MakeDirectory(const std::filesystem::path& directory) = 0;  // 0700, with parents
   [[nodiscard]] virtual Result<void> Remove(
       const std::filesystem::path& path) = 0;  // a file, or a directory with all in it
+  // path, and all in it, shall belong to whom `like` belongs to. What does already stays as it is; else only root may
+  // (kDenied).
+  [[nodiscard]] virtual Result<void> GiveToOwnerOf(const std::filesystem::path& like,
+                                                   const std::filesystem::path& path) = 0;
   [[nodiscard]] virtual bool Exists(const std::filesystem::path& path) = 0;
   // Free share of the file system that holds path, 0..1.
   [[nodiscard]] virtual Result<double> FreeShare(const std::filesystem::path& path) = 0;

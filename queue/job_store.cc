@@ -41,8 +41,9 @@ class DiskStore : public JobStore {
     return Counted(writer_.BeginCampaign(spec, message, now));
   }
   Result<void> Enqueue(const EnqueueBatch& batch, Wall now) override { return Counted(writer_.Enqueue(batch, now)); }
-  Result<void> SetState(CampaignId campaign, CampaignState state, Wall now, std::chrono::seconds expiry) override {
-    return Counted(writer_.SetState(campaign, state, now, expiry));
+  Result<void> SetState(CampaignId campaign, CampaignState state, Wall now, std::chrono::seconds expiry,
+                        std::string_view note) override {
+    return Counted(writer_.SetState(campaign, state, now, expiry, note));
   }
   void Settle(const Outcome& outcome) override {
     ++staged_;

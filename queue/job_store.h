@@ -102,9 +102,9 @@ class JobStore {
                                                          Wall now) = 0;
   [[nodiscard]] virtual Result<void> Enqueue(const EnqueueBatch& batch, Wall now) = 0;
   // Release, hold, pause, resume, cancel, fail; kInvalid if the step is not allowed from the present state, with a
-  // sentence that says the state. expiry is used when the step is a release.
+  // sentence that says the state. expiry is used when the step is a release; note, why it is held or failed, is kept.
   [[nodiscard]] virtual Result<void> SetState(CampaignId campaign, CampaignState state, Wall now,
-                                              std::chrono::seconds expiry) = 0;
+                                              std::chrono::seconds expiry, std::string_view note = {}) = 0;
   virtual void Settle(const Outcome& outcome) = 0;
   // A small durable map for what must survive a restart beside the jobs: pauses, TLS memory, throttle state.
   virtual void PutState(std::string_view key, std::string_view value) = 0;
@@ -116,7 +116,7 @@ class JobStore {
   // Takes expired entries away, with a bounded amount of work per call.
   virtual void PurgeSuppressions(Wall now) = 0;
   [[nodiscard]] virtual Result<void> Commit() = 0;
-  // Campaigns that the last Commit brought to kDone; each is told once.
+  // Campaigns that the last Commit brought to their end, done or cancelled; each is told once.
   [[nodiscard]] virtual std::vector<CampaignPtr> TakeFinished() = 0;
   // Forgets ended campaigns older than this, with a bounded amount of work per call.
   virtual void Purge(Wall ended_before) = 0;
@@ -133,7 +133,8 @@ class JobStore {
   // Calls visit for every domain with mail, once each.
   [[nodiscard]] virtual Result<void> VisitBacklog(Wall now,
                                                   const std::function<void(const DomainBacklog&)>& visit) const = 0;
-  // Calls visit for every job of an address, or for every job of a campaign that has no final event; false stops it.
+  // Calls visit for every job of an address (which upper and lower case does not tell apart, as for intake), or for
+  // every job of a campaign that has no final event; false stops it.
   [[nodiscard]] virtual Result<void> VisitAddress(std::string_view domain, std::string_view address,
                                                   const std::function<bool(const Job&)>& visit) const = 0;
   [[nodiscard]] virtual Result<void> VisitRemaining(CampaignId campaign,

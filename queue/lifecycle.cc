@@ -80,7 +80,7 @@ bool TakesRows(const Campaign& campaign) {
 }
 
 bool IsFinished(const Campaign& campaign) {
-  if (campaign.totals.queued() != 0) return false;
+  if (campaign.totals.queued() != 0 || HasEnded(campaign)) return false;
   return campaign.state == CampaignState::kCancelled ||
          (campaign.state == CampaignState::kRunning && !campaign.spec.standing);
 }

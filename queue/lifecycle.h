@@ -19,9 +19,10 @@ namespace postrider::queue {
 // Rows may still be put in.
 [[nodiscard]] bool TakesRows(const Campaign& campaign);
 [[nodiscard]] inline bool HasEnded(const Campaign& campaign) {
-  return campaign.state == CampaignState::kDone || campaign.state == CampaignState::kFailed;
+  return campaign.state == CampaignState::kDone || campaign.state == CampaignState::kFailed ||
+         (campaign.state == CampaignState::kCancelled && campaign.ended_at);
 }
-// Nothing is left to do: it becomes kDone in the commit that makes this true.
+// Nothing is left to do: it ends in the commit that makes this true, as kDone, or as kCancelled if it was cancelled.
 [[nodiscard]] bool IsFinished(const Campaign& campaign);
 
 // When its jobs end unsent; that of the manifest already counts while it is loading. None: never by age.

@@ -1,10 +1,8 @@
 #include "queue/queue_directory.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -43,14 +41,6 @@ Result<void> CheckContents(const std::filesystem::path& path) {
   return {};
 }
 
-std::string HolderOf(int lock) {
-  char text[32];
-  const ssize_t length = ::pread(lock, text, sizeof text, 0);
-  std::string_view digits(text, length > 0 ? static_cast<std::size_t>(length) : 0);
-  digits = digits.substr(0, digits.find_first_not_of("0123456789"));
-  return digits.empty() ? std::string("another process") : "process " + std::string(digits);
-}
-
 }  // namespace
 
 Result<QueueDirectory> QueueDirectory::Claim(const std::filesystem::path& path) {
@@ -66,27 +56,9 @@ Result<QueueDirectory> QueueDirectory::Claim(const std::filesystem::path& path) 
   }
   if (auto checked = CheckContents(path); !checked) return std::unexpected(checked.error());
 
-  const std::filesystem::path lock_path = path / kLockName;
-  const int lock = ::open(lock_path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (lock < 0) return SystemFailure("opening the queue's lock", lock_path);
-  QueueDirectory directory(path, lock);
-  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return SystemFailure("locking", lock_path);
-    return Fail(ErrorCode::kBusy, fmt::format("the queue {} is in use by {}: another postrider runs on it; stop that "
-                                              "one, or give this one a queue.directory of its own",
-                                              path.string(), HolderOf(lock)));
-  }
-  // Only a courtesy to whoever comes second: the lock itself is what counts.
-  const std::string holder = fmt::format("{}\n", ::getpid());
-  if (::ftruncate(lock, 0) != 0 ||
-      ::pwrite(lock, holder.data(), holder.size(), 0) != static_cast<ssize_t>(holder.size())) {
-    return SystemFailure("writing", lock_path);
-  }
-  return directory;
-}
-
-QueueDirectory::~QueueDirectory() {
-  if (lock_ >= 0) ::close(lock_);
+  auto lock = DirectoryLock::Take(path / kLockName, "the queue", "queue.directory");
+  if (!lock) return std::unexpected(lock.error());
+  return QueueDirectory(path, std::move(*lock));
 }
 
 std::uint64_t QueueDirectory::Bytes() const {

@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "config/error.h"
+#include "queue/directory_lock.h"
 
 namespace postrider::queue {
 
@@ -13,21 +14,15 @@ class QueueDirectory {
   // there, kDenied, kNoSpace or kIo if the system refuses.
   [[nodiscard]] static Result<QueueDirectory> Claim(const std::filesystem::path& path);
 
-  QueueDirectory(QueueDirectory&& other) noexcept : path_(std::move(other.path_)), lock_(other.lock_) {
-    other.lock_ = -1;
-  }
-  QueueDirectory& operator=(QueueDirectory&&) = delete;
-  ~QueueDirectory();
-
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
   // Of all files in it.
   [[nodiscard]] std::uint64_t Bytes() const;
 
  private:
-  QueueDirectory(std::filesystem::path path, int lock) : path_(std::move(path)), lock_(lock) {}
+  QueueDirectory(std::filesystem::path path, DirectoryLock lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
   std::filesystem::path path_;
-  int lock_ = -1;
+  DirectoryLock lock_;
 };
 
 }  // namespace postrider::queue

@@ -288,6 +288,7 @@ std::string EncodeCampaign(const CampaignRecord& record) {
   PutOptionalTime(out, campaign.ended_at);
   out.Varint(record.next_sequence);
   out.Varint(record.next_template);
+  out.Text(campaign.note);
   return value;
 }
 
@@ -310,6 +311,7 @@ Result<CampaignRecord> DecodeCampaign(std::string_view value) {
   campaign.ended_at = GetOptionalTime(in);
   record.next_sequence = in.Varint();
   record.next_template = static_cast<std::uint32_t>(in.AtMost(std::numeric_limits<std::uint32_t>::max()));
+  if (version >= 2) campaign.note = in.Text();
   if (!in.Complete()) return Corrupt("campaign", value);
   return record;
 }

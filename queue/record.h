@@ -42,11 +42,11 @@
 //   suppress,      entry, or none            entry, or none; the old      the operator's command was not answered; of
 //   an
 //     unsuppress                             one in the history           import, what was answered so far is there
-//   last of a      kRunning or kCancelled    kDone, template gone         (same batch as the last row's step)
-//     campaign
+//   last of a      kRunning, or kCancelled   kDone, or kCancelled with    (same batch as the last row's step)
+//     campaign                               ended_at; template gone
 //   last of a      message of a standing     message gone                 (same batch as the last row's step)
 //     message        campaign
-//   purge          kDone or kFailed          gone; totals in the sums     the ended campaign
+//   purge          an ended campaign         gone; totals in the sums     the ended campaign
 // So between any two: a job is in a block with its bit clear, or in the retry index, or counted as ended, and in
 // exactly one of these; a DomainRecord exists exactly while its campaign has a job of the first two kinds in that
 // domain.

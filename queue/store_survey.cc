@@ -13,6 +13,12 @@ namespace {
 
 using Visit = std::function<bool(const Job&)>;
 
+char LowerCase(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+bool IsSameAddress(std::string_view a, std::string_view b) {
+  return std::ranges::equal(a, b, {}, LowerCase, LowerCase);
+}
+
 // All blocks in [lower, upper). false: the visitor has seen enough.
 Result<bool> VisitBlocks(const TableView& view, const CampaignPage& page, std::string_view lower,
                          std::string_view upper, const Visit& visit) {
@@ -178,7 +184,7 @@ Result<void> StoreSurvey::VisitBacklog(Wall now, const std::function<void(const 
 Result<void> StoreSurvey::VisitAddress(std::string_view domain, std::string_view address, const Visit& visit) const {
   const CampaignPagePtr page = shared_.book.page();
   const TableView view = shared_.tables.View();
-  const auto visit_match = [&](const Job& job) { return job.address != address || visit(job); };
+  const auto visit_match = [&](const Job& job) { return !IsSameAddress(job.address, address) || visit(job); };
   const std::string prefix = DomainPrefix(ShardOf(domain, shared_.shards), domain);
   TableWalk walk = view.Walk(Table::kDomains, prefix, PrefixEnd(prefix));
   for (; walk.Valid(); walk.Next()) {

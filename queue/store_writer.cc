@@ -18,6 +18,7 @@ namespace {
 constexpr std::size_t kDomainsCached = 65'536;
 constexpr std::size_t kBlocksCached = 65'536;
 constexpr std::size_t kOpenCached = 16'384;
+constexpr std::size_t kNoteMax = 1000;  // of a campaign; a sentence or two
 constexpr std::size_t kDoneAheadMax = 256;
 // How many blocks leave a domain before its front is looked for on disk: one seek, against as many tombstones for every
 // reader to pass.
@@ -145,8 +146,8 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
     const LiveCampaign* other = FindLive(taken->second);
     CHECK(other != nullptr);
     const Campaign& campaign = other->record.campaign;
-    const bool free_again = campaign.state == CampaignState::kFailed ||
-                            (campaign.state == CampaignState::kDone && campaign.spec.standing && spec.standing);
+    const bool free_again =
+        campaign.state == CampaignState::kFailed || (HasEnded(campaign) && campaign.spec.standing && spec.standing);
     if (!free_again) {
       return Fail(ErrorCode::kExists,
                   fmt::format("the name {} is taken by campaign {}, which is {}; submit under another name", spec.name,
@@ -169,7 +170,8 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   return id;
 }
 
-Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry) {
+Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry,
+                                   std::string_view note) {
   latest_ = std::max(latest_, now);
   LiveCampaign* live = FindLive(id);
   if (live == nullptr) return UnknownCampaign(id);
@@ -185,6 +187,8 @@ Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now,
     // Readers have it as expired already, and so it stays.
     campaign.paused_at = std::max(now, *expires);
   }
+  campaign.note.clear();
+  if (state == CampaignState::kHeld || state == CampaignState::kFailed) campaign.note = note.substr(0, kNoteMax);
   Touch(*live);
   return {};
 }
@@ -554,7 +558,7 @@ void StoreWriter::Purge(Wall ended_before) {
 void StoreWriter::FinishIfDone(LiveCampaign& live) {
   Campaign& campaign = live.record.campaign;
   if (!IsFinished(campaign)) return;
-  campaign.state = CampaignState::kDone;
+  if (campaign.state != CampaignState::kCancelled) campaign.state = CampaignState::kDone;
   campaign.ended_at = latest_;
   finishing_.push_back(campaign.id);
   // Its blocks, bitmaps and domain records went with their last rows; so did a standing campaign's messages.

@@ -45,7 +45,8 @@ class StoreWriter {
 
   [[nodiscard]] Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now);
   [[nodiscard]] Result<void> Enqueue(const EnqueueBatch& batch, Wall now);
-  [[nodiscard]] Result<void> SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry);
+  [[nodiscard]] Result<void> SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry,
+                                      std::string_view note);
   void Settle(const Outcome& outcome);
   void PutState(std::string_view key, std::string_view value);
   void DeleteState(std::string_view key);

@@ -1,5 +1,6 @@
 #include "tools/admin_client.h"
 
+#include <algorithm>
 #include <array>
 #include <memory>
 
@@ -8,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/load.h"
+#include "config/text_file.h"
 
 namespace postrider::tools {
 namespace {
@@ -16,6 +18,9 @@ constexpr SocketAddress kDefaultAddress{IpAddress{IpAddress::Family::kIpv4, {127
 // A search of the delivery log reads all of it; everything else answers within a second.
 constexpr int kTimeoutMilliseconds = 600'000;
 constexpr std::size_t kErrorBodyMax = 64 << 10;
+// The daemon reads no longer ones. The longest address, percent-encoded, is a tenth of it.
+constexpr std::size_t kPathMax = 8 << 10;
+constexpr std::size_t kConfigBytesMax = 16 << 20;
 
 using Connection = std::unique_ptr<mg_connection, decltype(&mg_close_connection)>;
 
@@ -66,6 +71,36 @@ std::string Joined(const Diagnostics& diagnostics) {
   return text;
 }
 
+std::string_view Trimmed(std::string_view text) {
+  constexpr std::string_view kBlanks = " \t\r";
+  const std::size_t begin = text.find_first_not_of(kBlanks);
+  if (begin == std::string_view::npos) return {};
+  return text.substr(begin, text.find_last_not_of(kBlanks) - begin + 1);
+}
+
+// admin.listen as it stands in a configuration that is wrong elsewhere: whoever wants to ask the daemon, which still
+// runs with what it read before, need not mend it first. kNotFound: it is not said.
+Result<SocketAddress> FindListen(std::string_view text) {
+  std::string_view table;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = Trimmed(text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.starts_with('[')) table = line.substr(0, line.find(']') + 1);
+    const std::size_t equals = line.find('=');
+    if (equals == std::string_view::npos) continue;
+    const std::string_view key = Trimmed(line.substr(0, equals));
+    if (table == "[admin]" ? key != "listen" : !table.empty() || key != "admin.listen") continue;
+    const std::string_view value = Trimmed(line.substr(equals + 1));
+    const std::size_t close = value.empty() ? 0 : value.find(value.front(), 1);
+    if (close == std::string_view::npos || (!value.starts_with('"') && !value.starts_with('\''))) {
+      return Fail(ErrorCode::kInvalid, "admin.listen cannot be read");
+    }
+    return SocketAddress::Parse(value.substr(1, close - 1));
+  }
+  return Fail(ErrorCode::kNotFound, "admin.listen is not said");
+}
+
 }  // namespace
 
 Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
@@ -75,13 +110,17 @@ Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
     return AdminClient(*address);
   }
   const bool named = !place.config.empty();
-  const auto options = LoadOptions(named ? place.config : std::filesystem::path(kDefaultConfig));
+  const std::filesystem::path file = named ? place.config : std::filesystem::path(kDefaultConfig);
+  const auto options = LoadOptions(file);
+  SocketAddress listen = options ? (*options)->admin.listen : kDefaultAddress;
   if (!options) {
+    const Result<std::string> text = ReadTextFile(file, kConfigBytesMax);
+    const Result<SocketAddress> found = text ? FindListen(*text) : std::unexpected(text.error());
     // Where the daemon listens may be asked for by those who cannot read its configuration.
-    if (named) return Fail(ErrorCode::kInvalid, Joined(options.error()));
-    return AdminClient(kDefaultAddress);
+    const bool unsaid = !text ? !named : !found && found.error().code == ErrorCode::kNotFound;
+    if (!found && !unsaid) return Fail(ErrorCode::kInvalid, Joined(options.error()));
+    if (found) listen = *found;
   }
-  const SocketAddress& listen = (*options)->admin.listen;
   if (listen.port == 0) {
     return Fail(
         ErrorCode::kInvalid,
@@ -93,6 +132,10 @@ Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
 
 Result<void> AdminClient::Ask(std::string_view method, std::string_view path, std::string_view body,
                               const std::function<bool(std::string_view)>& write) const {
+  if (path.size() > kPathMax) {
+    return Fail(ErrorCode::kTooLarge,
+                fmt::format("what is asked for is {} octets long; no address and no name is", path.size()));
+  }
   std::array<char, 256> reason{};
   mg_init_library(MG_FEATURES_DEFAULT);
   const Connection connection(

@@ -18,6 +18,13 @@ std::string_view Done(std::string_view action) {
   return action == "resume" ? "resumed" : "cancelled";
 }
 
+// What the daemon adds to its yes, with a line end; else empty.
+std::string NoteOf(const std::string& answer) {
+  const nlohmann::json told = nlohmann::json::parse(answer, nullptr, false);
+  if (!told.is_object() || !told.contains("note") || !told["note"].is_string()) return {};
+  return Printable(told["note"].get_ref<const std::string&>()) + "\n";
+}
+
 }  // namespace
 
 int RunChange(const ChangeRequest& request) {
@@ -42,11 +49,7 @@ int RunChange(const ChangeRequest& request) {
   const std::string text = body.empty() ? "" : body.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   const Result<std::string> answer = client->Post(path, text);
   if (!answer) return Report(request.action, answer.error());
-  std::string said = fmt::format("{} {}\n", Done(request.action), Printable(what));
-  const nlohmann::json told = nlohmann::json::parse(*answer, nullptr, false);
-  if (told.is_object() && told.contains("note") && told["note"].is_string()) {
-    said += Printable(told["note"].get_ref<const std::string&>()) + "\n";
-  }
+  const std::string said = fmt::format("{} {}\n", Done(request.action), Printable(what)) + NoteOf(*answer);
   return Print(said) ? kExitDone : kExitFailed;
 }
 
@@ -60,7 +63,7 @@ int RunReload(const AdminPlace& daemon) {
     if (answer.error().code == ErrorCode::kInvalid) return ReportUsage(kName, answer.error());
     return Report(kName, answer.error());
   }
-  return Print("configuration reloaded\n") ? kExitDone : kExitFailed;
+  return Print("configuration reloaded\n" + NoteOf(*answer)) ? kExitDone : kExitFailed;
 }
 
 }  // namespace postrider::tools

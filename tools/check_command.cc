@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/load.h"
+#include "engine/host_check.h"
 #include "engine/intake/campaign_check.h"
 #include "engine/io/clock.h"
 #include "queue/files.h"
@@ -76,6 +77,21 @@ std::string ToText(const std::filesystem::path& path, const intake::CampaignRepo
   return out + Printable(path.string()) + ": " + verdict + "\n";
 }
 
+// What keeps the daemon from starting here though the file is right: warnings, for it may be written for another host.
+// A suppression file that can be read but makes no sense is wrong everywhere.
+std::vector<std::string> CheckHere(const Options& options, const std::string& file, Diagnostics& problems) {
+  std::vector<std::string> warnings = engine::MissingSourceAddresses(options);
+  const std::unique_ptr<queue::Files> files = queue::MakeSystemFiles();
+  if (const Result<void> checked = engine::CheckSuppressionFile(options, *files); !checked) {
+    if (checked.error().code == ErrorCode::kInvalid) {
+      problems.push_back({{file, 0, 0}, checked.error().message});
+    } else {
+      warnings.push_back(checked.error().message);
+    }
+  }
+  return warnings;
+}
+
 int CheckConfig(const CheckRequest& request) {
   if (!request.json && ConfigIsMissing(kName, request.config)) return kExitUsage;
   const std::filesystem::path file = request.config.empty() ? std::filesystem::path(kDefaultConfig) : request.config;
@@ -85,15 +101,21 @@ int CheckConfig(const CheckRequest& request) {
     const auto rules = ReplyClassifier::Load((*options)->reply_rules, (*options)->Providers());
     if (!rules) problems = rules.error();
   }
+  const std::vector<std::string> warnings =
+      options ? CheckHere(**options, file.string(), problems) : std::vector<std::string>();
   std::string out;
   if (request.json) {
-    out = Dump({{"config", file.string()}, {"problems", ToJson(problems)}});
+    out = Dump({{"config", file.string()}, {"problems", ToJson(problems)}, {"warnings", warnings}});
   } else if (problems.empty()) {
-    out = Printable(file.string()) + ": no problems\n";
+    out = Printable(file.string()) +
+          (warnings.empty() ? ": no problems\n" : ": no problems, but the daemon would not start on this host\n");
   }
   // Without --json they go where all errors go.
   for (const Diagnostic& problem : problems) {
     if (!request.json) (void)ReportUsage(kName, {ErrorCode::kInvalid, ToString(problem)});
+  }
+  for (const std::string& warning : warnings) {
+    if (!request.json) (void)Report(kName, {ErrorCode::kInvalid, "warning: " + warning});
   }
   if (!Print(out)) return kExitFailed;
   return problems.empty() ? kExitDone : kExitUsage;
@@ -111,8 +133,7 @@ int RunCheck(const CheckRequest& request) {
   Json campaigns = Json::array();
   bool good = true;
   for (const std::filesystem::path& path : request.paths) {
-    const intake::CampaignReport report =
-        intake::CheckCampaign(*options, *files, *clock, std::filesystem::absolute(path));
+    const intake::CampaignReport report = intake::CheckCampaign(*options, *files, *clock, path);
     good = good && report.problems.empty() && report.held.empty();
     if (request.json) {
       campaigns.push_back(ToJson(path, report));

@@ -93,7 +93,7 @@ struct ClassifyRequest {
 
 struct RenderRequest {
   std::filesystem::path config;
-  std::filesystem::path directory;
+  std::filesystem::path path;
   std::uint64_t row = 1;
 };
 [[nodiscard]] int RunRender(const RenderRequest& request);

@@ -89,8 +89,9 @@ void AddSubmit(CLI::App& app, Chosen& chosen) {
 A PATH is a campaign's directory (campaign.toml, message.eml, recipients.jsonl or .csv) or a single .eml file.
 Every row of its list is read first, as `postrider check` does, so that what is wrong with it shows at once;
 --no-check leaves that to the daemon. It is copied; the daemon takes it from the spool as soon as it runs.
-Submitting the same again does no harm: the same name with the same content is "already accepted", with other
-content it is refused.
+Submitting the same campaign again does no harm: the same name with the same content is "already accepted", with
+other content it is refused. A .eml file has no name that lasts: each time it is submitted it is a message of its own,
+and is sent again, as a password mail may be.
 
 Examples:
   postrider submit 2026-11-24-offer
@@ -104,7 +105,8 @@ Examples:
 void AddCheck(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("check", "say everything that is wrong with a configuration or campaign");
   command.footer(R"(
-Without a PATH the configuration alone is checked. Nothing is sent or changed.
+Without a PATH the configuration alone is checked; what is right in it but does not fit this host, so that the daemon
+would not start here, is a warning. Nothing is sent or changed.
 
 Examples:
   postrider check --config postrider.toml
@@ -161,16 +163,20 @@ Examples:
 }
 
 void AddRender(CLI::App& app, Chosen& chosen) {
-  CLI::App& command = *app.add_subcommand("render", "print the exact message of one recipient of a campaign");
+  CLI::App& command = *app.add_subcommand("render", "print the exact message of one recipient");
   command.footer(R"(
-A row is named by its line in the list, from 1; in a CSV line 1 is the header.
+A PATH is a campaign's directory or a single .eml file. A row is named by its line in the list, from 1; in a CSV
+line 1 is the header. Of an .eml it is the first recipient, the second, and so on.
+A Date or Message-ID that the message does not bring is made from the moment it was last changed, and so the same at
+each call; when the campaign is accepted, it is made from that moment and the campaign's number.
 
 Examples:
   postrider render 2026-11-24-offer --row 1
-  postrider render 2026-11-24-offer --row 4711 > message.eml)");
+  postrider render 2026-11-24-offer --row 4711 > message.eml
+  postrider render welcome.eml)");
   const auto request = AddRequest(command, chosen, RunRender);
   AddConfigOption(command, request->config);
-  command.add_option("DIRECTORY", request->directory, "the campaign's directory")->required();
+  command.add_option("PATH", request->path, "the campaign's directory, or an .eml file")->required();
   command.add_option("--row", request->row, "the recipient on this line of the list")
       ->type_name("N")
       ->capture_default_str()

@@ -26,8 +26,10 @@ bool ConfigIsMissing(std::string_view command, const std::filesystem::path& file
   return true;
 }
 
+bool UsesDefaults(const std::filesystem::path& file) { return file.empty() && NobodyNamedOne(file); }
+
 OptionsPtr LoadConfig(std::string_view command, const std::filesystem::path& file, NoConfig otherwise) {
-  if (otherwise == NoConfig::kUseDefaults && file.empty() && NobodyNamedOne(file)) {
+  if (otherwise == NoConfig::kUseDefaults && UsesDefaults(file)) {
     Options defaults;
     defaults.host_name = "localhost";  // a loaded configuration always has one
     return std::make_shared<const Options>(std::move(defaults));

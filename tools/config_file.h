@@ -15,6 +15,9 @@ enum class NoConfig { kRefuse, kUseDefaults };
 // the default place.
 [[nodiscard]] OptionsPtr LoadConfig(std::string_view command, const std::filesystem::path& file, NoConfig otherwise);
 
+// Nobody named a configuration, and there is none at the default place: NoConfig::kUseDefaults gives the defaults.
+[[nodiscard]] bool UsesDefaults(const std::filesystem::path& file);
+
 // Nobody named a configuration, and there is none at the default place; says so. file empty: the default place.
 [[nodiscard]] bool ConfigIsMissing(std::string_view command, const std::filesystem::path& file);
 

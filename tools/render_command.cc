@@ -18,9 +18,13 @@ int RunRender(const RenderRequest& request) {
   if (options == nullptr) return kExitUsage;
   const std::unique_ptr<queue::Files> files = queue::MakeSystemFiles();
   const std::unique_ptr<io::Clock> clock = io::MakeSystemClock();
-  const Result<std::string> message =
-      intake::RenderRow(*options, *files, *clock, std::filesystem::absolute(request.directory), request.row);
+  const Result<std::string> message = intake::RenderRow(*options, *files, *clock, request.path, request.row);
   if (!message) return Report(kName, message.error());
+  if (UsesDefaults(request.config)) {
+    (void)Report(kName, {ErrorCode::kNotFound,
+                         "without a configuration a Message-ID made here ends with @localhost, "
+                         "not with your host_name; say --config FILE"});
+  }
   return Print(*message) ? kExitDone : kExitFailed;
 }
 

@@ -55,6 +55,14 @@ std::string Outcomes(const TotalsView& totals) {
   return text + fmt::format(", {} queued", FormatCount(totals.queued));
 }
 
+// Why it does not go on, and what goes on with it; empty if it does.
+std::string WhyHeld(const CampaignView& campaign) {
+  if (campaign.state != "held") return Printable(campaign.note);
+  const std::string name = Printable(campaign.name);
+  return fmt::format("{}: `postrider resume {}` sends it, `postrider cancel {}` drops it",
+                     campaign.note.empty() ? "it waits for you" : Printable(campaign.note), name, name);
+}
+
 Tone ToneOf(std::string_view event) {
   if (event == "delivered") return Tone::kGood;
   if (event == "bounced" || event == "expired") return Tone::kBad;
@@ -143,7 +151,12 @@ std::string RenderCampaigns(std::span<const CampaignView> campaigns, Wall now, c
     }
     table.AddRow(cells);
   }
-  return table.Render(terminal);
+  std::string out = table.Render(terminal);
+  for (const CampaignView& campaign : campaigns) {
+    if (campaign.state != "held") continue;
+    out += terminal.Paint(Tone::kWarning, Printable(campaign.name) + " is held: " + WhyHeld(campaign)) + "\n";
+  }
+  return out;
 }
 
 std::string RenderCampaign(const CampaignView& campaign, Wall now, const CampaignRates& rates,
@@ -153,6 +166,7 @@ std::string RenderCampaign(const CampaignView& campaign, Wall now, const Campaig
   const std::string left = Left(campaign, rate);
   std::string out = fmt::format("{}  {}  {}\n", terminal.Paint(Tone::kStrong, Printable(campaign.name)),
                                 Printable(campaign.state), Printable(campaign.mail_class));
+  if (const std::string why = WhyHeld(campaign); !why.empty()) out += terminal.Paint(Tone::kWarning, why) + "\n";
   out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
                      left.empty() ? "" : ", " + left + " left");
   out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",

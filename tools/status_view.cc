@@ -41,7 +41,8 @@ CampaignView Campaign(const json& object) {
           .totals = Totals(object.at("totals")),
           .released_at = Time(object, "released_at"),
           .expires_at = Time(object, "expires_at"),
-          .ended_at = Time(object, "ended_at")};
+          .ended_at = Time(object, "ended_at"),
+          .note = Text(object, "note")};
 }
 
 std::string Pause(const json& object) {

@@ -39,6 +39,7 @@ struct CampaignView {
   std::optional<Wall> released_at;
   std::optional<Wall> expires_at;
   std::optional<Wall> ended_at;
+  std::string note;  // why it is held or failed
 };
 
 struct StatusView {

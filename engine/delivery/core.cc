@@ -78,8 +78,8 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
              .resolver = resolver,
              .random = *random_,
              .writer = OutcomeWriter(ports.to_store),
-             .network = NetworkGuard(parts_.settings.guards),
-             .no_domains = DomainGuard(parts_.settings.guards)},
+             .network = NetworkGuard(parts_.options->guard),
+             .no_domains = DomainGuard(parts_.options->guard)},
       tls_memory_(parts_.options->tls),
       campaigns_(loop, *parts_.settings.limits),
       leases_(parts_),
@@ -101,6 +101,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   parts_.admission = &admission_;
   parts_.settlement = &settlement_;
   parts_.backlog = &backlog_;
+  leases_.Configure(*parts_.options);
   RestoreState();
   loop.timers().Set(tick_, parts_.now() + kTick);
   loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
@@ -225,6 +226,9 @@ void CoreMachine::Obey(CoreCommand& command) {
 void CoreMachine::Reload(OptionsPtr options) {
   parts_.options = std::move(options);
   tls_memory_.SetOptions(parts_.options->tls);
+  parts_.network.SetNumbers(parts_.options->guard);
+  parts_.no_domains.SetNumbers(parts_.options->guard);
+  leases_.Configure(*parts_.options);
   sites_.Reload();
   windows_.Reload();
   admission_.Reloaded();

@@ -26,7 +26,6 @@
 #include "queue/job_store.h"
 #include "queue/outcome.h"
 #include "throttle/calendar_day.h"
-#include "throttle/guard.h"
 #include "throttle/reply_classifier.h"
 #include "throttle/shared_limit.h"
 
@@ -116,7 +115,6 @@ struct CoreSettings {
   std::shared_ptr<SharedLimits> limits{};
   // Where days begin, for quotas.
   CalendarDayFunction day_of = UtcDay;
-  GuardNumbers guards{};
   // Null: replies are judged by their codes alone.
   ReplyClassifierPtr classifier{};
   // What was kept from the last run (keys of this module, as PutState wrote them).

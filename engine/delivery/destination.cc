@@ -86,8 +86,7 @@ void DestinationTable::Join(Site& site) {
   if (!site.provider.empty()) provider = &Get(site.provider, site.provider, true, ProviderRuleOf(site));
   Destination* own = provider;
   if (provider == nullptr || !site.own_rules.empty()) {
-    const std::string key = site.target.base_key + (site.own_rules.empty() ? "" : "#" + site.own_rules);
-    own = &Get(key, site.name, false, site.rule);
+    own = &Get(site.key, site.name, false, site.rule);
   }
   site.destination = own;
   site.provider_destination = provider != nullptr ? provider : own;
@@ -109,6 +108,7 @@ Account& DestinationTable::AccountOf(Destination& destination, std::string_view 
   }
   Account& account =
       *destination.accounts.emplace_back(std::make_unique<Account>(parts_, destination, std::string(source)));
+  SetWarmUp(account);
   const auto saved = saved_.find(KeyOf(account));
   if (saved != saved_.end()) {
     account.forgotten_on_disk = false;
@@ -127,10 +127,24 @@ Account& DestinationTable::AccountOf(Destination& destination, std::string_view 
 CampaignPart& DestinationTable::PartOf(Destination& destination, const CampaignEntry& campaign) {
   std::unique_ptr<CampaignPart>& part = destination.campaigns[campaign.first->id];
   if (part == nullptr) {
-    part = std::make_unique<CampaignPart>(parts_, campaign, parts_.settings.guards);
+    part = std::make_unique<CampaignPart>(parts_, campaign, parts_.options->guard);
     part->limit.Set(parts_.now(), destination.rule.campaign_message_rate);
   }
   return *part;
+}
+
+void DestinationTable::SetWarmUp(Account& account) {
+  const auto source = std::ranges::find(parts_.options->sources, account.source, &SourceOptions::name);
+  if (source == parts_.options->sources.end() || !source->warm_up) {
+    return account.allowance.SetWarmUp(parts_.loop.now(), nullptr);
+  }
+  const WarmUpOptions& options = parts_.options->warm_up;
+  const WarmUpPlan plan{.start = Wall(*source->warm_up),
+                        .quotas = options.quotas,
+                        .used_share = options.used_share,
+                        .deferred_share = options.deferred_share,
+                        .steps_back = options.steps_back};
+  account.allowance.SetWarmUp(parts_.loop.now(), &plan);
 }
 
 bool DestinationTable::StillMatters(const Destination& destination) const {
@@ -196,6 +210,9 @@ void DestinationTable::Refresh(const Site& site) {
     Apply(*site.provider_destination, ProviderRuleOf(site));
   }
   if (!site.destination->is_provider) Apply(*site.destination, site.rule);
+  for (Destination* one : {site.destination, site.provider_destination}) {
+    for (const std::unique_ptr<Account>& account : one->accounts) SetWarmUp(*account);
+  }
 }
 
 }  // namespace postrider::delivery

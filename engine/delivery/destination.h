@@ -42,6 +42,7 @@ struct Account {
   IntrusiveList<Connection, &Connection::account_idle_link> idle;
   std::uint32_t paths = 0;
   bool troubled = false;  // its trouble was told, its end not yet
+  int busy_in_row = 0;    // recipients refused for now for a reason of ours, since one was not
   bool saving = false;    // a save is on its way to the disk
   bool forgotten_on_disk = true;
   ActionCounter actions;
@@ -119,6 +120,7 @@ class DestinationTable {
                                  const EffectiveRule& rule);
   void Apply(Destination& destination, const EffectiveRule& rule);
   [[nodiscard]] EffectiveRule ProviderRuleOf(const Site& site) const;
+  void SetWarmUp(Account& account);
   void Save(Account& account);
   [[nodiscard]] bool StillMatters(const Destination& destination) const;
 

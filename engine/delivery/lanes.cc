@@ -40,6 +40,7 @@ void Windows::Judge(Lane& lane, bool word_may_be_old) {
     case CampaignStanding::kGo:
       break;
   }
+  if (lane.suppressed) return End(lane, LaneEnd::kSuppressed);
   EndOldMessages(lane);
   switch (domain.mode) {
     case Domain::Mode::kSend:

@@ -10,6 +10,7 @@
 #include "engine/delivery/core.h"
 #include "engine/delivery/outcome_writer.h"
 #include "throttle/guard.h"
+#include "throttle/unmatched_replies.h"
 
 namespace postrider::policy {
 class TlsMemory;
@@ -37,6 +38,7 @@ struct Parts {
   OutcomeWriter writer;
   CoreCounts counts{};
   NamedCounts rule_hits{};
+  UnmatchedReplies unmatched{};
   NetworkGuard network;
   DomainGuard no_domains;
   BufferPool buffers{};

@@ -38,6 +38,7 @@ Judgement Settlement::Judge(const Site& site, const Reply& reply, Stage stage) {
   const Judgement judgement = parts_.settings.classifier->Classify(reply, stage, site.provider);
   if (judgement.rule == nullptr) {
     ++parts_.counts.unmatched_replies;
+    parts_.unmatched.Add(reply, stage, site.provider, parts_.loop.now().wall);
   } else {
     ++parts_.rule_hits[judgement.rule->name];
   }
@@ -124,7 +125,7 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
   ConnectTried(site, true);
   const bool hard_bounce = IsHardBounce(verdict);
   const bool bad_mailbox = verdict.category == Category::kBadMailbox && verdict.fate == Fate::kBounced;
-  if (bad_mailbox && site.storm == nullptr) site.storm = std::make_unique<BounceStorm>(parts_.settings.guards);
+  if (bad_mailbox && site.storm == nullptr) site.storm = std::make_unique<BounceStorm>(parts_.options->guard);
   if (site.storm != nullptr && (bad_mailbox || verdict.fate == Fate::kDelivered)) {
     if (site.storm->Count(now, bad_mailbox)) {
       GuardEvent(Stage::kRcpt, Scope::kRecipient, site.storm->Describe(site.name), &site);

@@ -20,6 +20,8 @@ using queue::EventKind;
 // A job that comes back this often without a word about it is charged with an attempt after all: it may be what breaks
 // the connections, or what the path is refused for, and must not hold up the rest for ever.
 constexpr std::uint32_t kReturnsMax = 5;
+// So many recipients in a row may be refused for now, for a reason of ours, before the path backs off.
+constexpr int kBusyForgiven = 2;
 
 double Seconds(Wall from, Wall to) { return std::max(0.0, std::chrono::duration<double>(to - from).count()); }
 
@@ -43,6 +45,7 @@ struct Settlement::Facts {
   std::optional<Wall> next_due;
   std::uint8_t unknown_count = 0;
   std::uint64_t bytes = 0;
+  const ReplyRule* rule = nullptr;  // that bounced it
   const Path* path = nullptr;
   Connection* connection = nullptr;
   const Flight* flight = nullptr;
@@ -125,11 +128,13 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
                              : verdict.fate == Fate::kBounced  ? MessageEnd::kBounced
                              : verdict.scope == Scope::kSender ? MessageEnd::kTroubled
                                                                : MessageEnd::kDeferred;
+      path.widest().busy_in_row = 0;
       PathAnswered(*facts.connection, parts_.admission->Ended(path, end));
       React(*facts.connection, &job, judgement, result.stage, result.reply);
       if (verdict.fate == Fate::kDeferred) return Defer(facts, job);
       facts.kind = verdict.fate == Fate::kDelivered ? EventKind::kDelivered : EventKind::kBounced;
       facts.final = true;
+      if (verdict.fate == Fate::kBounced) facts.rule = judgement.rule;
       return Write(job, facts);
     }
     case Scope::kConnection:
@@ -138,6 +143,12 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
       break;
     case Scope::kHost:
     case Scope::kPath:
+      // One "busy" among many that are taken is that recipient's delay; several in a row are the path's trouble.
+      if (result.stage >= Stage::kRcpt && result.reply.Transient() && ++path.widest().busy_in_row <= kBusyForgiven) {
+        (void)parts_.admission->Ended(path, MessageEnd::kTroubled);
+        React(*facts.connection, &job, judgement, result.stage, result.reply);
+        return Defer(facts, job);
+      }
       (void)parts_.admission->Ended(path, MessageEnd::kTroubled);
       PathRefused(path, facts.connection->host(), result.stage, judgement, result.reply);
       break;
@@ -221,6 +232,10 @@ void Settlement::EndWithoutAttempt(WindowJob& job, LaneEnd end) {
       facts.scope = Scope::kDomain;
       sentence = job.lane->domain->problem;
       break;
+    case LaneEnd::kSuppressed:
+      facts.kind = EventKind::kSuppressed;
+      sentence = "put on the suppression list since it was accepted; `postrider suppress check` says by whom and why";
+      break;
     case LaneEnd::kExpired:
     case LaneEnd::kNone:
       facts.kind = EventKind::kExpired;
@@ -295,6 +310,9 @@ void Settlement::Write(WindowJob& job, const Facts& facts) {
     outcome.last_bad_mailbox = of.attempt.last_bad_mailbox;
     outcome.needs_smtputf8 = of.needs_smtputf8;
     outcome.fields = of.fields;
+  }
+  if (facts.rule != nullptr && facts.rule->suppress == ReplyRule::Suppress::kAtOnce) {
+    outcome.suppression = queue::SuppressionOrder{.list = {}, .rule = facts.rule->name, .whole_domain = false};
   }
   parts_.writer.Publish();
   parts_.windows->Settled(job);

@@ -168,6 +168,17 @@ std::vector<std::string> SourcesOf(const Options& options, std::string_view pool
   return all;
 }
 
+std::vector<std::uint32_t> WeightsOf(const Options& options, std::string_view pool, std::size_t sources) {
+  std::vector<std::uint32_t> weights(sources, 1);
+  for (const PoolOptions& one : options.pools) {
+    if (one.name != pool) continue;
+    for (std::size_t i = 0; i < std::min(sources, one.weights.size()); ++i) {
+      weights[i] = static_cast<std::uint32_t>(std::max(1, one.weights[i]));
+    }
+  }
+  return weights;
+}
+
 std::optional<SourceOptions> FindSource(const Options& options, std::string_view name) {
   for (const SourceOptions& source : options.sources) {
     if (source.name == name) return source;

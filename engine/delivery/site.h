@@ -148,6 +148,8 @@ struct Site {
 
 // The sources of a pool, in its order; all of them for "default" unless configured; none for a pool nobody configured.
 [[nodiscard]] std::vector<std::string> SourcesOf(const Options& options, std::string_view pool);
+// How its connections are shared out among them, in the same order.
+[[nodiscard]] std::vector<std::uint32_t> WeightsOf(const Options& options, std::string_view pool, std::size_t sources);
 // The options' source of that name, or the system's own choice of address if no source is configured at all.
 [[nodiscard]] std::optional<SourceOptions> FindSource(const Options& options, std::string_view name);
 

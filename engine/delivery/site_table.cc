@@ -139,7 +139,7 @@ Feed& SiteTable::FeedOf(Site& site, const std::string& pool, const std::string& 
 // A path that exists already is the feed's too: what is known of it holds for every pool.
 void SiteTable::SetSources(Feed& feed, std::vector<std::string> sources) {
   feed.sources = std::move(sources);
-  feed.weights.assign(feed.sources.size(), 1);
+  feed.weights = WeightsOf(*parts_.options, feed.pool, feed.sources.size());
   feed.credit.assign(feed.sources.size(), 0);
   feed.paths.assign(feed.sources.size(), nullptr);
   for (std::size_t i = 0; i < feed.sources.size(); ++i) feed.paths[i] = feed.site->FindPath(feed.sources[i]);

@@ -43,7 +43,7 @@ struct WindowJob {
 };
 
 // Why the jobs of a lane end without an attempt.
-enum class LaneEnd : std::uint8_t { kNone, kCancelled, kExpired, kBounced };
+enum class LaneEnd : std::uint8_t { kNone, kCancelled, kExpired, kBounced, kSuppressed };
 
 struct Lane {
   ListLink<Lane> feed_link;      // in its line, or among its campaign's throttled or held ones
@@ -54,6 +54,7 @@ struct Lane {
   Feed* feed = nullptr;       // null while the domain has no site
   Line* line = nullptr;       // its campaign's in that feed
   std::string wanted_source;  // by its retries, again; empty: any of the pool
+  bool suppressed = false;    // its jobs were on the suppression list when they were taken: none of them goes
   LaneEnd end = LaneEnd::kNone;
   bool throttled = false;        // waits with its campaign, for the campaign's rate ...
   CampaignPart* held = nullptr;  // ... or for what the campaign may do at one provider

@@ -238,12 +238,14 @@ void Windows::Place(Domain& domain, Batch& batch) {
   batch.open = static_cast<std::uint32_t>(batch.taken.jobs.size());
   for (std::uint32_t i = 0; i < batch.open; ++i) {
     const queue::Job& job = batch.taken.jobs[i];
-    const std::string_view source = job.attempt.attempts > 0 ? job.attempt.source : std::string_view();
-    if (lane == nullptr || lane->campaign->first->id != job.id.campaign || lane->wanted_source != source) {
+    const bool wants_source = job.attempt.attempts > 0 && !job.suppressed;
+    const std::string_view source = wants_source ? job.attempt.source : std::string_view();
+    if (lane == nullptr || lane->campaign->first->id != job.id.campaign || lane->wanted_source != source ||
+        lane->suppressed != job.suppressed) {
       const auto snapshot = std::ranges::find_if(
           batch.taken.campaigns, [&job](const queue::CampaignPtr& one) { return one && one->id == job.id.campaign; });
       CHECK(snapshot != batch.taken.campaigns.end());
-      lane = &LaneOf(domain, parts_.campaigns->Enter(*snapshot), source);
+      lane = &LaneOf(domain, parts_.campaigns->Enter(*snapshot), source, job.suppressed);
       if (std::ranges::find(touched, lane) == touched.end()) touched.push_back(lane);
     }
     WindowJob& placed = pool_.Get();
@@ -260,16 +262,17 @@ void Windows::Place(Domain& domain, Batch& batch) {
   if (domain.site != nullptr) parts_.admission->MarkPending(*domain.site);
 }
 
-Lane& Windows::LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source) {
+Lane& Windows::LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source, bool suppressed) {
   for (const std::unique_ptr<Lane>& lane : domain.lanes) {
-    if (lane->campaign == &campaign && lane->wanted_source == source) return *lane;
+    if (lane->campaign == &campaign && lane->wanted_source == source && lane->suppressed == suppressed) return *lane;
   }
   Lane& lane = *domain.lanes.emplace_back(std::make_unique<Lane>());
   lane.domain = &domain;
   lane.campaign = &campaign;
   lane.wanted_source = source;
+  lane.suppressed = suppressed;
   campaign.lanes.PushBack(lane);
-  if (domain.site != nullptr) {
+  if (domain.site != nullptr && !suppressed) {
     parts_.sites->FeedOf(*domain.site, campaign.spec().pool, lane.wanted_source).Enter(lane);
   }
   if (!campaign.on_unthrottle) campaign.on_unthrottle = [this, &campaign] { Unthrottle(campaign); };

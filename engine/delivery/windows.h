@@ -79,7 +79,7 @@ class Windows {
   void SendTake(Domain& domain, ReadRequest& request);
   void KeepUrgent(Domain& domain, queue::TakenJobs& taken);
   void MaybePark(Domain& domain);
-  [[nodiscard]] Lane& LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source);
+  [[nodiscard]] Lane& LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source, bool suppressed);
   void Place(Domain& domain, Batch& batch);
   void Judge(Lane& lane, bool word_may_be_old);
   [[nodiscard]] std::uint32_t LowWater(const Domain& domain) const;

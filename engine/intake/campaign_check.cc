@@ -8,6 +8,7 @@
 #include "engine/intake/campaign_source.h"
 #include "engine/intake/duplicate_filter.h"
 #include "engine/intake/list_reader.h"
+#include "engine/intake/message_load.h"
 #include "engine/intake/row_sieve.h"
 #include "engine/intake/suppression_list.h"
 
@@ -22,6 +23,70 @@ fs::path Absolute(const fs::path& path) {
   std::error_code ignored;
   fs::path absolute = fs::absolute(path, ignored).lexically_normal();
   return absolute.has_filename() ? absolute : absolute.parent_path();
+}
+
+// A message without a campaign of its own, as message_load takes it.
+struct Single {
+  Envelope envelope;
+  std::shared_ptr<const message::Template> compiled;
+};
+
+std::expected<Single, Diagnostics> ReadSingle(const Options& options, queue::Files& files, const fs::path& path) {
+  Single single;
+  const auto problem = [&](const Error& error) {
+    return std::unexpected(Diagnostics{{{path.string(), 0, 0}, error.message}});
+  };
+  const Result<std::string> message = files.ReadWhole(path, options.spool.message_bytes_max);
+  if (!message) return problem(message.error());
+  message::CompileOptions compile;
+  compile.file = path.string();
+  compile.size_max = options.spool.message_bytes_max;
+  compile.has_manifest = false;
+  auto compiled = message::Template::Compile(*message, compile);
+  if (!compiled) return std::unexpected(std::move(compiled.error()));
+  single.compiled = std::move(*compiled);
+  Result<Envelope> envelope = ReadEnvelope(*message, RecipientRules(options));
+  if (!envelope) return problem(envelope.error());
+  single.envelope = std::move(*envelope);
+  return single;
+}
+
+// When a file was last changed: what is rendered from it is the same until it changes again.
+Wall LastChange(queue::Files& files, const fs::path& file) {
+  const auto entries = files.List(file.parent_path());
+  if (!entries) return {};
+  const auto found = std::ranges::find(*entries, file.filename().string(), &queue::FileEntry::name);
+  return found == entries->end() ? Wall() : found->modified;
+}
+
+Result<std::string> Rendered(const message::Template& compiled, message::RenderJob job) {
+  job.campaign_id = 1;
+  std::string out;
+  if (Result<void> checked = compiled.Check(job); !checked) return std::unexpected(checked.error());
+  if (Result<void> rendered = compiled.Render(job, out); !rendered) return std::unexpected(rendered.error());
+  return out;
+}
+
+Result<std::string> RenderSingle(const Options& options, queue::Files& files, const fs::path& path,
+                                 std::uint64_t number) {
+  const auto single = ReadSingle(options, files, path);
+  if (!single) return Fail(ErrorCode::kInvalid, ToText(single.error()));
+  const std::vector<EmailAddress>& to = single->envelope.to;
+  if (number == 0 || number > to.size()) {
+    return Fail(ErrorCode::kNotFound,
+                fmt::format("{} has {} recipients, so none of number {}", path.string(), to.size(), number));
+  }
+  std::string no_values;
+  for (std::size_t i = 0; i < single->compiled->fields().size(); ++i) message::FieldPacker(no_values).AddMissing();
+  const std::string address = ToString(to[static_cast<std::size_t>(number - 1)]);
+  message::RenderJob job;
+  job.row = number;
+  job.campaign = single->envelope.campaign;
+  job.to = address;
+  job.fields = no_values;
+  job.accepted_at = LastChange(files, path);
+  job.host_name = options.host_name;
+  return Rendered(*single->compiled, job);
 }
 
 class Checker {
@@ -52,16 +117,8 @@ class Checker {
   }
 
   void CheckMessage() {
-    const Result<std::string> message = files_.ReadWhole(path_, options_.spool.message_bytes_max);
-    if (!message) {
-      report_.problems.push_back({{path_.string(), 0, 0}, message.error().message});
-      return;
-    }
-    message::CompileOptions compile;
-    compile.file = path_.string();
-    compile.size_max = options_.spool.message_bytes_max;
-    auto compiled = message::Template::Compile(*message, compile);
-    if (!compiled) report_.problems = std::move(compiled.error());
+    auto single = ReadSingle(options_, files_, path_);
+    if (!single) report_.problems = std::move(single.error());
   }
 
   void CheckDigest() {
@@ -95,7 +152,11 @@ class Checker {
       return;
     }
     std::optional<DuplicateFilter> seen;
-    if (source_.spec.skip_duplicates) seen.emplace(fs::temp_directory_path());
+    if (source_.spec.skip_duplicates) {
+      std::error_code none;
+      const fs::path temporary = fs::temp_directory_path(none);
+      seen.emplace(none ? fs::path("/tmp") : temporary);
+    }
     RowSieve sieve(source_.spec.name, RecipientRules(options_), source_.compiled, (*list)->format(), suppressed,
                    seen ? &*seen : nullptr);
     RowBatch batch;
@@ -180,11 +241,11 @@ CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Cl
   return Checker(options, files, clock, Absolute(path)).Run();
 }
 
-Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& directory,
+Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& named,
                               std::uint64_t line) {
-  const fs::path path = Absolute(directory);
-  const Wall now = clock.Read().wall;
-  auto source = ReadCampaign(options, files, path, now, path.string() + "/");
+  const fs::path path = Absolute(named);
+  if (path.filename().string().ends_with(".eml")) return RenderSingle(options, files, path, line);
+  auto source = ReadCampaign(options, files, path, clock.Read().wall, path.string() + "/");
   if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error()));
   auto list = ListReader::Open(files, path / source->list_name, options.spool.row_bytes_max);
   if (!list) return std::unexpected(list.error());
@@ -211,17 +272,14 @@ Result<std::string> RenderRow(const Options& options, queue::Files& files, io::C
   }
   const queue::NewRow row = batch.Rows().front();
   message::RenderJob job;
-  job.campaign_id = 1;
   job.row = row.row;
   job.campaign = source->spec.name;
   job.to = row.address;
   job.row_id = row.row_id;
   job.fields = row.fields;
-  job.accepted_at = now;
+  job.accepted_at = LastChange(files, path / kMessageName);
   job.host_name = options.host_name;
-  std::string out;
-  if (Result<void> rendered = source->compiled->Render(job, out); !rendered) return std::unexpected(rendered.error());
-  return out;
+  return Rendered(*source->compiled, job);
 }
 
 }  // namespace postrider::intake

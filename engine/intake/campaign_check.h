@@ -36,9 +36,10 @@ struct CampaignReport {
 [[nodiscard]] CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock,
                                            const std::filesystem::path& path);
 
-// The exact message of the row that begins on that line of the list, as it would be sent if it were accepted now as the
-// first campaign of the queue; Date and Message-ID alone depend on that.
+// The exact message of the row that begins at that line of the list; of a file *.eml, to its so-manieth recipient. As
+// it would be sent if the first campaign of the queue had been accepted when the message was last changed: Date and
+// Message-ID alone depend on that, and are the same at each call.
 [[nodiscard]] Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock,
-                                            const std::filesystem::path& directory, std::uint64_t line);
+                                            const std::filesystem::path& path, std::uint64_t line);
 
 }  // namespace postrider::intake

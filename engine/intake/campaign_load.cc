@@ -1,5 +1,6 @@
 #include "engine/intake/campaign_load.h"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -70,6 +71,11 @@ Result<std::optional<LoadEnd>> CampaignLoad::Step() {
       done = MoveAway();
       break;
   }
+  const bool ends = stage_ == Stage::kFail || stage_ == Stage::kDone;
+  if (!done && !ends && done.error().code == ErrorCode::kNotFound && !spool_.files.Exists(directory_)) {
+    GiveUp(fmt::format("{} was removed while it was read", directory_.string()));
+    done = {};
+  }
   if (!done) return Fail(name_, done.error());
   return ended_ ? std::optional(end_) : std::nullopt;
 }
@@ -87,6 +93,9 @@ Result<void> CampaignLoad::Open() {
     return {};
   }
   source_ = std::move(*source);
+  auto entry = LookAtList();
+  if (!entry) return std::unexpected(entry.error());
+  list_entry_ = std::move(*entry);
   Result<SubmissionDigest> digest = SubmissionDigest::Open(spool_.files, directory_, source_);
   if (!digest) {
     if (!IsAboutTheList(digest.error().code)) return std::unexpected(digest.error());
@@ -96,6 +105,15 @@ Result<void> CampaignLoad::Open() {
   digest_.emplace(std::move(*digest));
   stage_ = Stage::kDigest;
   return {};
+}
+
+// No value: it is gone.
+Result<std::optional<queue::FileEntry>> CampaignLoad::LookAtList() {
+  const auto entries = spool_.files.List(directory_);
+  if (!entries && entries.error().code != ErrorCode::kNotFound) return std::unexpected(entries.error());
+  if (!entries) return std::nullopt;
+  const auto found = std::ranges::find(*entries, source_.list_name, &queue::FileEntry::name);
+  return found == entries->end() ? std::nullopt : std::optional(*found);
 }
 
 Result<void> CampaignLoad::Digest() {
@@ -237,9 +255,11 @@ Result<bool> CampaignLoad::FillBatch() {
         break;
       case RowFate::kSuppressed:
         ++counted_.suppressed;
+        rejects_.AddLeftOut(record.line, sieve_->row().to, sieve_->row().id, "suppressed");
         break;
       case RowFate::kDuplicate:
         ++counted_.duplicate;
+        rejects_.AddLeftOut(record.line, sieve_->row().to, sieve_->row().id, "duplicate");
         break;
     }
   }
@@ -270,6 +290,15 @@ Result<void> CampaignLoad::Release() {
     stage_ = Stage::kDone;
     return {};
   }
+  // It was read twice, for its digest and for its rows; of one that changed between, nobody knows what was read.
+  const auto entry = LookAtList();
+  if (!entry) return std::unexpected(entry.error());
+  if (entry->has_value() && list_entry_ &&
+      ((*entry)->bytes != list_entry_->bytes || (*entry)->modified != list_entry_->modified)) {
+    GiveUp(fmt::format("{}: something changed it while it was read: it had {} octets and has {}; submit it again",
+                       source_.list_name, list_entry_->bytes, (*entry)->bytes));
+    return {};
+  }
   const queue::CampaignTotals& totals = known->totals;
   const std::optional<std::uint64_t> expected = source_.manifest.recipients;
   if (expected && *expected != totals.rows) {
@@ -291,8 +320,9 @@ Result<void> CampaignLoad::Release() {
   const double allowed = source_.manifest.max_reject_share.value_or(spool_.options->spool.max_reject_share);
   const bool held = share > allowed && totals.rejected > spool_.options->spool.max_rejects_free;
   const std::string note =
-      held ? fmt::format("{} of {} rows were rejected, more than {:.2f} %; see rejects.jsonl, then resume or cancel it",
-                         totals.rejected, totals.rows, allowed * 100)
+      held ? fmt::format(
+                 "{} of {} rows were rejected, more than {:.2f} %; done/*/{}/rejects.jsonl in the spool says why",
+                 totals.rejected, totals.rows, allowed * 100, name_)
            : fmt::format("{} rows: {} accepted, {} rejected, {} duplicate, {} suppressed", totals.rows, totals.accepted,
                          totals.rejected, totals.duplicate, totals.suppressed_at_intake);
   const queue::CampaignState state = held ? queue::CampaignState::kHeld : queue::CampaignState::kRunning;
@@ -317,7 +347,9 @@ Result<void> CampaignLoad::FailCampaign() {
     }
     if (Result<void> finished = spool_.writer.Finish(*id_, state, FirstLine(failure_)); !finished) return finished;
   }
-  if (Result<void> flushed = rejects_.Flush(true); !flushed) return flushed;
+  if (spool_.files.Exists(directory_)) {
+    if (Result<void> flushed = rejects_.Flush(true); !flushed) return flushed;
+  }
   if (Result<void> moved = spool_.MoveToFailed(directory_, name_, true, failure_); !moved) return moved;
   end_ = LoadEnd::kFailed;
   ended_ = true;
@@ -326,6 +358,11 @@ Result<void> CampaignLoad::FailCampaign() {
 
 Result<void> CampaignLoad::MoveAway() {
   list_.reset();
+  // Its rows are in the queue; what something took away need not be moved.
+  if (!spool_.files.Exists(directory_)) {
+    ended_ = true;
+    return {};
+  }
   const bool again = end_ == LoadEnd::kAlreadyAccepted;
   const Result<bool> is_done = again ? spool_.IsDone(name_) : Result<bool>(false);
   if (!is_done) return std::unexpected(is_done.error());

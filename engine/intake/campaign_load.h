@@ -12,6 +12,9 @@
 //   anything later           a crash between release and move; or       moved to done/, or removed if it lies there
 //                            it was submitted twice
 //   another digest           another submission of that name            moved to failed/; the queue is left alone
+//
+// A list that changes while it is read is a failed campaign. A directory that something removes is one too, unless all
+// of it had been read.
 
 #include <cstdint>
 #include <filesystem>
@@ -57,6 +60,7 @@ class CampaignLoad {
   Result<void> Release();
   Result<void> FailCampaign();
   Result<void> MoveAway();
+  Result<std::optional<queue::FileEntry>> LookAtList();
   void GiveUp(std::string reason);
 
   Spool& spool_;
@@ -69,8 +73,9 @@ class CampaignLoad {
 
   CampaignSource source_;
   std::optional<SubmissionDigest> digest_;
-  std::optional<queue::CampaignId> id_;  // once it is ours in the queue
-  queue::ListPosition synced_;           // rows up to here are in the queue already
+  std::optional<queue::FileEntry> list_entry_;  // as it was before the digest
+  std::optional<queue::CampaignId> id_;         // once it is ours in the queue
+  queue::ListPosition synced_;                  // rows up to here are in the queue already
   std::unique_ptr<ListReader> list_;
   std::unique_ptr<DuplicateFilter> seen_;
   std::unique_ptr<RowSieve> sieve_;

@@ -1,6 +1,7 @@
 #include "engine/intake/intake.h"
 
 #include <algorithm>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -87,17 +88,20 @@ class Intake::Worker {
     for (const Active& active : loads_) {
       if (trouble.empty()) trouble = active.trouble;
     }
+    if (trouble.empty()) trouble = SkippedText();
     counts_.trouble = std::move(trouble);
     published_ = counts_;
   }
 
   // True: more to do at once.
   Result<bool> Turn(Monotonic now) {
+    const bool there = spool_.files.Exists(spool_.New());
+    lost_ |= !there;
     if (!recovered_) {
       if (Result<void> done = Recover(); !done) return std::unexpected(done.error());
     }
     const std::string disk = spool_.DiskTrouble();
-    counts_.stopped_by_disk = !disk.empty();
+    counts_.stopped_by_disk = there && !disk.empty();
     if (!disk.empty()) return Fail(ErrorCode::kNoSpace, disk);
     if (watch_.TakeNews() || now >= next_scan_) scan_due_ = true;
     if (scan_due_) {
@@ -135,7 +139,16 @@ class Intake::Worker {
   Result<void> Scan(Monotonic now) {
     if (Result<void> read = spool_.RefreshSuppression(); !read) return read;
     const auto entries = spool_.files.List(spool_.New());
-    if (!entries) return std::unexpected(entries.error());
+    Result<void> ours = entries ? spool_.RenewLock() : std::unexpected(entries.error());
+    if (!ours) {
+      lost_ = true;
+      return ours;
+    }
+    // What is watched may be a directory that is there no more.
+    if (std::exchange(lost_, false)) watching_ = watch_.Open(spool_.New()).has_value();
+    std::erase_if(skipped_, [&](const auto& skipped) {
+      return std::ranges::find(*entries, skipped.first, &queue::FileEntry::name) == entries->end();
+    });
     std::vector<std::string> messages;
     waiting_.clear();
     for (const queue::FileEntry& entry : *entries) {
@@ -147,7 +160,7 @@ class Intake::Worker {
       } else if (Result<void> moved = spool_.MoveToFailed(
                      spool_.New() / entry.name, entry.name, false,
                      "expected a campaign's directory, or a single message *.eml; this is neither\n");
-                 !moved) {
+                 !moved && !Skip(entry.name, moved.error())) {
         return moved;
       }
     }
@@ -173,11 +186,32 @@ class Intake::Worker {
       passed_over_ |= being_read;
       if (being_read || !spool_.files.Exists(spool_.New() / name)) continue;
       if (Result<void> claimed = spool_.files.Rename(spool_.New() / name, spool_.Work() / name); !claimed) {
+        if (Skip(name, claimed.error())) continue;
         return claimed;
       }
+      skipped_.erase(name);
       Begin(name);
     }
     return {};
+  }
+
+  // What may not be moved, perhaps as it belongs to another user, stays, and the others do not wait for it. False: it
+  // is another trouble.
+  bool Skip(const std::string& name, const Error& error) {
+    if (error.code != ErrorCode::kDenied) return false;
+    skipped_[name] = error.message;
+    return true;
+  }
+
+  // The first by name stands for all.
+  [[nodiscard]] std::string SkippedText() const {
+    const std::size_t count = skipped_.size() + messages_.stuck().size();
+    if (count == 0) return {};
+    const std::string& first = skipped_.empty() ? messages_.stuck().begin()->second.problem : skipped_.begin()->second;
+    return fmt::format(
+        "{}{}; whoever runs the daemon must own what it takes in (mend that, or remove it); all else is "
+        "taken in",
+        first, count > 1 ? fmt::format(" (and {} more like it)", count - 1) : "");
   }
 
   void Begin(std::string name) {
@@ -213,14 +247,16 @@ class Intake::Worker {
   Spool spool_;
   SpoolWatch watch_;
   MessageLoad messages_;
-  std::vector<std::string> claimed_;  // in work/ since before the start
-  std::vector<std::string> waiting_;  // in new/, the last first
+  std::vector<std::string> claimed_;            // in work/ since before the start
+  std::vector<std::string> waiting_;            // in new/, the last first
+  std::map<std::string, std::string> skipped_;  // in new/, but may not be moved, and why
   std::vector<Active> loads_;
   std::size_t next_load_ = 0;
   bool watching_ = false;
   bool recovered_ = false;
   bool scan_due_ = true;
   bool passed_over_ = false;
+  bool lost_ = false;  // the spool could not be read
   Monotonic next_scan_{};
   Monotonic next_purge_{};
   Monotonic retry_at_{};

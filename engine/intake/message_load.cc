@@ -15,6 +15,7 @@
 #include "engine/message/digest.h"
 #include "engine/message/mime_parser.h"
 #include "engine/message/template.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::intake {
 namespace {
@@ -23,12 +24,6 @@ constexpr std::size_t kStepMessages = 16;
 constexpr std::size_t kRecipientsMax = 1000;  // of one message; more are a campaign
 constexpr std::string_view kJournalName = "messages.journal";
 constexpr std::uint64_t kJournalBytesMax = 1 << 20;
-
-struct Envelope {
-  std::string campaign;
-  std::string from;
-  std::vector<EmailAddress> to;
-};
 
 // The addresses of all headers of these names, until one name has any.
 Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initializer_list<std::string_view> names,
@@ -52,6 +47,8 @@ Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initi
   }
   return found;
 }
+
+}  // namespace
 
 Result<Envelope> ReadEnvelope(std::string_view message, const RecipientRules& recipients) {
   Envelope envelope;
@@ -81,6 +78,8 @@ Result<Envelope> ReadEnvelope(std::string_view message, const RecipientRules& re
   }
   return envelope;
 }
+
+namespace {
 
 std::string DigestOf(std::string_view bytes) {
   message::Sha256 hash;
@@ -142,7 +141,8 @@ Result<void> MessageLoad::Recover() {
   std::string_view rest = *journal;
   while (!rest.empty()) {
     const std::size_t end = std::min(rest.find('\n'), rest.size());
-    const std::optional<JournalLine> line = ParseJournalLine(rest.substr(0, end));
+    const std::string_view text = rest.substr(0, end);
+    const std::optional<JournalLine> line = ParseJournalLine(text);
     rest.remove_prefix(std::min(end + 1, rest.size()));
     if (!line)
       return Fail(ErrorCode::kCorrupt, fmt::format("{} cannot be read: it was changed by something", file.string()));
@@ -153,17 +153,44 @@ Result<void> MessageLoad::Recover() {
     if (!in_queue || !spool_.files.Exists(message)) continue;
     const Result<std::string> bytes = spool_.files.ReadWhole(message, spool_.options->spool.message_bytes_max);
     if (!bytes || DigestOf(*bytes) != line->digest) continue;  // another of that name has come since
-    if (Result<void> moved = spool_.MoveToDone(message, line->name, line->first_row); !moved) return moved;
+    if (Result<void> moved = spool_.MoveToDone(message, line->name, line->first_row); !moved) {
+      if (moved.error().code != ErrorCode::kDenied) return moved;
+      // It waits with its line, or the next look would send it again.
+      stuck_[line->name] = {moved.error().message, line->digest, std::string(text), line->first_row};
+      continue;
+    }
+    stuck_.erase(line->name);
     ++counts_.accepted;
   }
-  return spool_.files.Remove(file);
+  if (Result<void> ended = EndJournal(); !ended) return ended;
+  unsettled_ = false;
+  return {};
+}
+
+std::string MessageLoad::StuckLines() const {
+  std::string lines;
+  for (const auto& [name, stuck] : stuck_) {
+    if (!stuck.journal.empty()) lines += stuck.journal + "\n";
+  }
+  return lines;
+}
+
+Result<void> MessageLoad::EndJournal() {
+  const std::filesystem::path file = spool_.Work() / kJournalName;
+  const std::string kept = StuckLines();
+  if (!kept.empty()) return spool_.files.WriteDurably(file, kept);
+  return spool_.files.Exists(file) ? spool_.files.Remove(file) : Result<void>();
 }
 
 void MessageLoad::Offer(std::vector<std::string> names) {
+  std::erase_if(stuck_, [&](const auto& stuck) { return std::ranges::find(names, stuck.first) == names.end(); });
   waiting_.assign(std::make_move_iterator(names.begin()), std::make_move_iterator(names.end()));
 }
 
 Result<void> MessageLoad::Step() {
+  if (unsettled_) {
+    if (Result<void> recovered = Recover(); !recovered) return recovered;
+  }
   std::vector<Ready> ready;
   const std::size_t taken = std::min(waiting_.size(), kStepMessages);
   for (std::size_t i = 0; i < taken; ++i) {
@@ -171,6 +198,7 @@ Result<void> MessageLoad::Step() {
   }
   if (!ready.empty()) {
     if (Result<void> written = WriteJournal(ready); !written) return written;
+    unsettled_ = true;
     for (const Ready& message : ready) {
       Result<void> appended = Append(message);
       if (appended) appended = spool_.MoveToDone(spool_.New() / message.name, message.name, message.first_row);
@@ -181,15 +209,22 @@ Result<void> MessageLoad::Step() {
       }
       ++counts_.accepted;
     }
-    if (Result<void> removed = spool_.files.Remove(spool_.Work() / kJournalName); !removed) return removed;
+    if (Result<void> ended = EndJournal(); !ended) return ended;
+    unsettled_ = false;
   }
   waiting_.erase(waiting_.begin(), waiting_.begin() + static_cast<std::ptrdiff_t>(taken));
   return {};
 }
 
 Result<void> MessageLoad::Refuse(const std::string& name, std::string_view reason) {
-  ++counts_.failed;
-  return spool_.MoveToFailed(spool_.New() / name, name, false, std::string(reason) + "\n");
+  const Result<void> moved = spool_.MoveToFailed(spool_.New() / name, name, false, std::string(reason) + "\n");
+  if (moved) {
+    ++counts_.failed;
+  } else if (moved.error().code == ErrorCode::kDenied) {
+    stuck_[name] = {fmt::format("{} ({})", moved.error().message, reason), {}, {}, 0};
+    return {};
+  }
+  return moved;
 }
 
 // False if it was refused, or is gone.
@@ -206,11 +241,25 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
     if (code == ErrorCode::kTooLarge || code == ErrorCode::kDenied) return refuse(bytes.error().message);
     return std::unexpected(bytes.error());
   }
+  if (const auto stuck = stuck_.find(name); stuck != stuck_.end()) {
+    if (!stuck->second.digest.empty() && stuck->second.digest == DigestOf(*bytes)) {
+      // The queue has it; perhaps it may be moved now.
+      const Result<void> moved = spool_.MoveToDone(file, name, stuck->second.number);
+      if (!moved && moved.error().code != ErrorCode::kDenied) return std::unexpected(moved.error());
+      if (moved) {
+        stuck_.erase(stuck);
+        ++counts_.accepted;
+      }
+      return false;
+    }
+    stuck_.erase(stuck);
+  }
   Result<Envelope> envelope = ReadEnvelope(*bytes, RecipientRules(*spool_.options));
   if (!envelope) return refuse(envelope.error().message);
   message::CompileOptions compile;
   compile.file = name;
   compile.size_max = spool_.options->spool.message_bytes_max;
+  compile.has_manifest = false;
   const auto compiled = message::Template::Compile(*bytes, compile);
   if (!compiled) return refuse(ToText(compiled.error()));
 
@@ -253,7 +302,7 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
 Result<queue::CampaignPtr> MessageLoad::Standing(const std::string& name, const std::string& envelope_from) {
   queue::CampaignPtr known = spool_.writer.Find(name);
   const bool free = known == nullptr || known->state == queue::CampaignState::kFailed ||
-                    (known->state == queue::CampaignState::kDone && known->spec.standing);
+                    (queue::HasEnded(*known) && known->spec.standing);
   if (free) {
     queue::CampaignSpec spec;
     spec.name = name;
@@ -289,7 +338,7 @@ Result<queue::CampaignPtr> MessageLoad::Standing(const std::string& name, const 
 }
 
 Result<void> MessageLoad::WriteJournal(const std::vector<Ready>& ready) {
-  std::string text;
+  std::string text = StuckLines();
   for (const Ready& message : ready) {
     text += fmt::format("{} {} {} {} {} {}\n", message.campaign->id, message.first_row, message.row_count,
                         DigestOf(message.bytes), message.campaign->spec.name, message.name);

@@ -1,5 +1,7 @@
 #include "engine/intake/reject_file.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "engine/message/charset.h"
@@ -40,6 +42,8 @@ void AppendJsonText(std::string_view text, std::string& out) {
 Result<void> RejectFile::Begin() {
   waiting_.clear();
   appender_.reset();
+  left_out_ = 0;
+  counted_ = false;
   return files_.Exists(file_) ? files_.Remove(file_) : Result<void>();
 }
 
@@ -58,6 +62,10 @@ void RejectFile::Add(std::uint64_t line, std::string_view to, std::string_view i
   waiting_ += "}\n";
 }
 
+void RejectFile::AddLeftOut(std::uint64_t line, std::string_view to, std::string_view id, std::string_view reason) {
+  if (++left_out_ <= kLeftOutMax) Add(line, to, id, reason);
+}
+
 Result<void> RejectFile::Flush(bool all) {
   if (waiting_.empty() || (!all && waiting_.size() < kBlock)) return {};
   if (appender_ == nullptr) {
@@ -71,6 +79,9 @@ Result<void> RejectFile::Flush(bool all) {
 }
 
 Result<void> RejectFile::Sync() {
+  if (left_out_ > kLeftOutMax && !std::exchange(counted_, true)) {
+    waiting_ += fmt::format("{{\"reason\":\"{} more rows are suppressed or duplicates\"}}\n", left_out_ - kLeftOutMax);
+  }
   if (Result<void> flushed = Flush(true); !flushed) return flushed;
   return appender_ == nullptr ? Result<void>() : appender_->Sync();
 }

@@ -13,6 +13,7 @@ namespace {
 
 // With a dot in front, so that nothing takes it for a submission.
 constexpr std::string_view kTrialName = ".writable";
+constexpr std::string_view kLockName = "postrider.lock";
 
 // A submission is a few files, one of which may be large: so many are removed in well under a tenth of a second.
 constexpr int kPurgedAtOnce = 16;
@@ -53,10 +54,13 @@ Result<void> Spool::MakeDirectories() {
     const std::filesystem::path trial = directory / kTrialName;
     const Result<void> written = files.WriteDurably(trial, "");
     // A full disk is told by DiskTrouble; meanwhile what is queued can be sent.
-    if (!written && written.error().code == ErrorCode::kNoSpace) return {};
+    if (!written && written.error().code == ErrorCode::kNoSpace) break;
     if (!written) return written;
     if (Result<void> removed = files.Remove(trial); !removed) return removed;
   }
+  auto lock = queue::DirectoryLock::Take(root_ / kLockName, "the spool", "spool.directory");
+  if (!lock) return std::unexpected(lock.error());
+  lock_ = std::move(*lock);
   return {};
 }
 
@@ -99,17 +103,21 @@ Result<bool> Spool::PurgeDone() {
 Result<void> Spool::MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,
                                  std::string_view reason) {
   const std::filesystem::path target = Failed() / name;
-  const std::filesystem::path note = directory ? path / kErrorName : Failed() / (name + ".error.txt");
+  const bool gone = !files.Exists(path);
+  const std::filesystem::path note = directory && !gone ? path / kErrorName : Failed() / (name + ".error.txt");
   if (Result<void> written = files.WriteDurably(note, reason); !written) return written;
-  if (files.Exists(target)) {
+  if (!gone && files.Exists(target)) {
     if (Result<void> removed = files.Remove(target); !removed) return removed;
   }
-  if (Result<void> moved = files.Rename(path, target); !moved) return moved;
+  if (!gone) {
+    if (Result<void> moved = files.Rename(path, target); !moved) return moved;
+  }
   const std::string_view first_line = reason.substr(0, reason.find('\n'));
   const std::size_t more = static_cast<std::size_t>(std::ranges::count(reason, '\n'));
-  failures_.push_back(fmt::format(
-      "{} was not accepted: {}{}; moved to {}", name, first_line,
-      more > 1 ? fmt::format(" (and {} more, see {})", more - 1, note.filename().string()) : "", target.string()));
+  failures_.push_back(
+      fmt::format("{} was not accepted: {}{}; {} {}", name, first_line,
+                  more > 1 ? fmt::format(" (and {} more, see {})", more - 1, note.filename().string()) : "",
+                  gone ? "told in" : "moved to", gone ? note.string() : target.string()));
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "engine/intake/suppression_list.h"
 #include "engine/io/clock.h"
 #include "queue/campaign_writer.h"
+#include "queue/directory_lock.h"
 #include "queue/files.h"
 
 namespace postrider::intake {
@@ -34,15 +35,17 @@ class Spool {
   [[nodiscard]] std::filesystem::path Done() const { return root_ / "done"; }
   [[nodiscard]] std::filesystem::path Failed() const { return root_ / "failed"; }
 
-  // And tries whether they can be written.
+  // And tries whether they can be written, and keeps other processes from working here.
   [[nodiscard]] Result<void> MakeDirectories();
+  // Should be asked now and then: a spool that was removed and made again is anybody's.
+  [[nodiscard]] Result<void> RenewLock() { return lock_.Renew(); }
   // Whether a submission of that name is below done/, on whatever day.
   [[nodiscard]] Result<bool> IsDone(const std::string& name);
   // path to done/<today>/name; if that is taken, to a name with the number in front.
   [[nodiscard]] Result<void> MoveToDone(const std::filesystem::path& path, const std::string& name,
                                         std::uint64_t number);
   // path to failed/name, in place of an earlier failure of that name, with the reason: in a directory as error.txt, of
-  // a file as name.error.txt beside it.
+  // a file as name.error.txt beside it. If path is gone, the reason alone.
   [[nodiscard]] Result<void> MoveToFailed(const std::filesystem::path& path, const std::string& name, bool directory,
                                           std::string_view reason);
   // Removes what was accepted longer ago than spool.remember_names, the oldest day first, a few submissions a call.
@@ -57,6 +60,7 @@ class Spool {
 
  private:
   std::filesystem::path root_;
+  queue::DirectoryLock lock_;
   std::vector<std::string> failures_;
   std::filesystem::path suppression_file_;
   Wall suppression_modified_{};

@@ -18,6 +18,7 @@ SpoolWatch::~SpoolWatch() {
 }
 
 Result<void> SpoolWatch::Open(const std::filesystem::path& directory) {
+  if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (descriptor_ >= 0 && ::inotify_add_watch(descriptor_, directory.c_str(), IN_MOVED_TO | IN_CLOSE_WRITE) >= 0) {
     return {};

@@ -17,6 +17,7 @@ class SpoolWatch {
   SpoolWatch(const SpoolWatch&) = delete;
   SpoolWatch& operator=(const SpoolWatch&) = delete;
 
+  // May be called again, as for a directory that was made again.
   [[nodiscard]] Result<void> Open(const std::filesystem::path& directory);
   // Whether something came since the last call.
   [[nodiscard]] bool TakeNews();

@@ -1,17 +1,30 @@
 #include "engine/intake/submission.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
 
 #include "engine/intake/campaign_source.h"
+#include "engine/io/random.h"
 #include "engine/message/template.h"
 
 namespace postrider::intake {
 namespace {
 
 namespace fs = std::filesystem;
+
+// Between the name and what makes a copy's place in tmp/ its call's own. No submission's name holds one.
+constexpr char kOwnMark = '~';
+// A copy that is older was left by a call that did not end; none takes that long.
+constexpr std::chrono::hours kLeftBehind{24};
+// While intake moves a submission from one place to the next, it is looked for again.
+constexpr int kLooksMax = 20;
 
 Result<std::string> DigestOf(queue::Files& files, const fs::path& directory, const CampaignSource& source) {
   Result<SubmissionDigest> digest = SubmissionDigest::Open(files, directory, source);
@@ -45,6 +58,10 @@ class Submission {
       : options_(options), files_(files), clock_(clock), path_(std::move(path)), name_(path_.filename().string()) {}
 
   Result<Submitted> Run() {
+    if (name_.empty()) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("{} is neither a campaign's directory nor a message *.eml", path_.string()));
+    }
     const auto entries = files_.List(path_.parent_path());
     if (!entries) return std::unexpected(entries.error());
     const auto entry = std::ranges::find(*entries, name_, &queue::FileEntry::name);
@@ -63,7 +80,15 @@ class Submission {
 
   Result<void> SpoolIsThere() {
     for (const char* part : {"tmp", "new", "work", "done", "failed"}) {
-      if (Result<void> made = files_.MakeDirectory(In(part)); !made) return Fail("spool", made.error());
+      const bool missing = !files_.Exists(In(part));
+      Result<void> made = files_.MakeDirectory(In(part));
+      // What root makes must not keep the daemon out of its own spool.
+      if (made && missing) made = files_.GiveToOwnerOf(options_.spool.directory, In(part));
+      if (!made && made.error().code == ErrorCode::kDenied) {
+        return Fail(ErrorCode::kDenied, fmt::format("spool: {}; submit as the user that the daemon runs as, or as root",
+                                                    made.error().message));
+      }
+      if (!made) return Fail("spool", made.error());
     }
     return {};
   }
@@ -77,16 +102,15 @@ class Submission {
     if (!already) return std::unexpected(already.error());
     if (*already) return Submitted{name_, true};
     const std::vector<std::string> names = {std::string(kManifestName), std::string(kMessageName), source->list_name};
-    const fs::path copy = In("tmp") / name_;
-    if (Result<void> made = Fresh(copy); !made) return std::unexpected(made.error());
-    if (Result<void> made = files_.MakeDirectory(copy); !made) return std::unexpected(made.error());
+    const fs::path copy = OwnPlace();
+    Result<void> done = files_.MakeDirectory(copy);
+    // Before a large list is copied in vain.
+    if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);
     for (const std::string& file : names) {
-      if (Result<void> copied = CopyFile(files_, path_ / file, copy / file); !copied) {
-        (void)files_.Remove(copy);
-        return std::unexpected(copied.error());
-      }
+      if (done) done = CopyFile(files_, path_ / file, copy / file);
     }
-    return Hand(copy);
+    if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);
+    return done ? Hand(copy, *digest) : GiveUp(copy, done.error());
   }
 
   Result<Submitted> SubmitMessage() {
@@ -96,51 +120,93 @@ class Submission {
     message::CompileOptions compile;
     compile.file = path_.string();
     compile.size_max = options_.spool.message_bytes_max;
+    compile.has_manifest = false;
     const auto compiled = message::Template::Compile(*message, compile);
     if (!compiled) return Fail(ErrorCode::kInvalid, ToText(compiled.error()));
-    if (files_.Exists(In("new") / name_)) {
-      return Fail(ErrorCode::kExists, fmt::format("{} waits in the spool already; wait, or use another name", name_));
-    }
-    const fs::path copy = In("tmp") / name_;
-    if (Result<void> made = Fresh(copy); !made) return std::unexpected(made.error());
-    if (Result<void> copied = CopyFile(files_, path_, copy); !copied) {
-      (void)files_.Remove(copy);
-      return std::unexpected(copied.error());
-    }
-    return Hand(copy);
+    const fs::path copy = OwnPlace();
+    Result<void> done = files_.WriteDurably(copy, *message);
+    if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);
+    return done ? Hand(copy, std::nullopt) : GiveUp(copy, done.error());
   }
 
-  // What an earlier attempt left half done goes.
-  Result<void> Fresh(const fs::path& copy) { return files_.Exists(copy) ? files_.Remove(copy) : Result<void>(); }
-
-  Result<Submitted> Hand(const fs::path& copy) {
-    if (Result<void> renamed = files_.Rename(copy, In("new") / name_); !renamed) {
-      (void)files_.Remove(copy);
-      return std::unexpected(renamed.error());
+  // Where this call alone makes its copy. What other calls left long ago goes.
+  fs::path OwnPlace() {
+    if (const auto entries = files_.List(In("tmp"))) {
+      for (const queue::FileEntry& entry : *entries) {
+        const bool copy = entry.name.find(kOwnMark) != std::string::npos;
+        if (copy && entry.modified < clock_.Read().wall - kLeftBehind) (void)files_.Remove(In("tmp") / entry.name);
+      }
     }
-    return Submitted{name_, false};
+    fs::path place;
+    do {
+      place = In("tmp") / fmt::format("{}{}{}-{:016x}", name_, kOwnMark, ::getpid(), random_->Next());
+    } while (files_.Exists(place));
+    return place;
+  }
+
+  Result<Submitted> GiveUp(const fs::path& copy, Error error) {
+    (void)files_.Remove(copy);
+    return std::unexpected(std::move(error));
+  }
+
+  // The rename replaces nothing: of two calls at once the second finds the name taken, by the same or by another. No
+  // digest: a single message, which is never the same as another.
+  Result<Submitted> Hand(const fs::path& copy, const std::optional<std::string>& digest) {
+    for (int look = 0; look < kLooksMax; ++look) {
+      if (digest) {
+        const Result<bool> already = IsInSpool(*digest);
+        if (!already) return GiveUp(copy, already.error());
+        if (*already) {
+          (void)files_.Remove(copy);
+          return Submitted{name_, true};
+        }
+      }
+      const Result<void> renamed = files_.Rename(copy, In("new") / name_);
+      if (renamed) return Submitted{name_, false};
+      if (renamed.error().code != ErrorCode::kExists) return GiveUp(copy, renamed.error());
+      if (!digest) {
+        return GiveUp(
+            copy, {ErrorCode::kExists, fmt::format("{} waits in the spool already; wait, or use another name", name_)});
+      }
+    }
+    return GiveUp(copy,
+                  {ErrorCode::kBusy, fmt::format("submissions named {} come and go in the spool; try again", name_)});
   }
 
   // Whether this very submission lies in new/, work/ or done/. kExists if another of that name does.
   Result<bool> IsInSpool(const std::string& digest) {
-    std::vector<fs::path> places = {In("new"), In("work")};
+    for (int look = 0; look < kLooksMax; ++look) {
+      bool moved = false;
+      const Result<bool> found = LookInSpool(digest, moved);
+      if (!moved) return found;
+    }
+    return Fail(ErrorCode::kBusy, fmt::format("submissions named {} come and go in the spool; try again", name_));
+  }
+
+  // Intake moves it from place to place in the order in which they are looked at. moved: it went while it was read.
+  Result<bool> LookInSpool(const std::string& digest, bool& moved) {
+    for (const char* part : {"new", "work"}) {
+      const fs::path there = In(part) / name_;
+      if (files_.Exists(there)) return IsSame(there, digest, moved);
+    }
     const auto days = files_.List(In("done"));
     if (!days) return std::unexpected(days.error());
     for (const queue::FileEntry& day : *days) {
-      if (day.directory) places.push_back(In("done") / day.name);
-    }
-    for (const fs::path& place : places) {
-      const fs::path there = place / name_;
-      if (!files_.Exists(there)) continue;
-      // Its expiry may have passed since; it is the same submission still.
-      const auto source = ReadCampaign(options_, files_, there, Wall::min());
-      const Result<std::string> other = source ? DigestOf(files_, there, *source) : std::string();
-      if (!other) return std::unexpected(other.error());
-      if (*other == digest) return true;
-      return Fail(ErrorCode::kExists, fmt::format("the name {} is taken: {} is another submission; use another name",
-                                                  name_, there.string()));
+      const fs::path there = In("done") / day.name / name_;
+      if (day.directory && files_.Exists(there)) return IsSame(there, digest, moved);
     }
     return false;
+  }
+
+  Result<bool> IsSame(const fs::path& there, const std::string& digest, bool& moved) {
+    // Its expiry may have passed since; it is the same submission still.
+    const auto source = ReadCampaign(options_, files_, there, Wall::min());
+    const Result<std::string> other = source ? DigestOf(files_, there, *source) : std::string();
+    if (other && *other == digest) return true;
+    moved = !files_.Exists(there);
+    if (!other) return std::unexpected(other.error());
+    return Fail(ErrorCode::kExists,
+                fmt::format("the name {} is taken: {} is another submission; use another name", name_, there.string()));
   }
 
   const Options& options_;
@@ -148,6 +214,7 @@ class Submission {
   io::Clock& clock_;
   fs::path path_;
   std::string name_;
+  std::unique_ptr<io::Random> random_ = io::MakeSystemRandom();
 };
 
 }  // namespace
@@ -155,7 +222,7 @@ class Submission {
 Result<Submitted> Submit(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path) {
   std::error_code ignored;
   fs::path absolute = fs::absolute(path, ignored).lexically_normal();
-  if (!absolute.has_filename()) absolute = absolute.parent_path();  // "offer/"
+  if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();  // "offer/"
   return Submission(options, files, clock, absolute).Run();
 }
 

@@ -254,6 +254,26 @@ ApiAnswer AdminApi::Remaining(const std::string& name) {
   return answer;
 }
 
+// What a resumption of all leaves in place, and a pause of all that outlasts a narrower one; empty: nothing.
+std::string AdminApi::StillPaused(const PauseTarget& resumed) {
+  using Target = delivery::CoreCommand::Target;
+  std::string names;
+  const auto add = [&](std::string_view what, std::string_view name) {
+    fmt::format_to(std::back_inserter(names), "{}{} {}", names.empty() ? "" : ", ", what, name);
+  };
+  for (const PauseTarget& pause : control_.Pauses()) {
+    if (pause.target == Target::kAll) return "all sending is paused still: `postrider resume --all`";
+    if (pause.target == Target::kSite) add("--site", pause.name);
+    if (pause.target == Target::kSource) add("--source", pause.name);
+  }
+  if (resumed.target != Target::kAll) return {};
+  for (const queue::CampaignPtr& campaign : control_.Campaigns()) {
+    if (campaign->state == queue::CampaignState::kPaused) add("campaign", campaign->spec.name);
+  }
+  if (names.empty()) return {};
+  return fmt::format("paused still, each until a `postrider resume` of its own: {}", names);
+}
+
 ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
   const std::optional<PauseTarget> target = ParseTarget(request.body);
   if (!target) {
@@ -263,7 +283,8 @@ ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
   ApiAnswer answer;
   if (!pause) {
     if (const Result<void> done = control_.Resume(*target); !done) return ErrorAnswer(done.error());
-    answer.body = TextJson({{"resumed", name}});
+    const std::string note = StillPaused(*target);
+    answer.body = note.empty() ? TextJson({{"resumed", name}}) : TextJson({{"resumed", name}, {"note", note}});
     return answer;
   }
   const Result<std::string> note = control_.Pause(*target);
@@ -273,13 +294,14 @@ ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
 }
 
 ApiAnswer AdminApi::Reload() {
-  if (const Result<void> done = control_.Reload(); !done) {
+  const Result<std::string> note = control_.Reload();
+  if (!note) {
     // The daemon runs on with what it had, so this is the asker's to mend whatever the code.
-    return ErrorAnswer(done.error().code == ErrorCode::kInvalid ? 422 : StatusOf(done.error().code),
-                       done.error().message);
+    return ErrorAnswer(note.error().code == ErrorCode::kInvalid ? 422 : StatusOf(note.error().code),
+                       note.error().message);
   }
   ApiAnswer answer;
-  answer.body = TextJson({{"reloaded", "yes"}});
+  answer.body = note->empty() ? TextJson({{"reloaded", "yes"}}) : TextJson({{"reloaded", "yes"}, {"note", *note}});
   return answer;
 }
 

@@ -53,6 +53,7 @@ class AdminApi {
   ApiAnswer SetState(const std::string& name, std::string_view action);
   ApiAnswer Remaining(const std::string& name);
   ApiAnswer SetPause(const ApiRequest& request, bool pause);
+  std::string StillPaused(const PauseTarget& resumed);
   ApiAnswer Reload();
   [[nodiscard]] queue::CampaignPtr FindCampaign(std::string_view name);
 

@@ -56,6 +56,7 @@ Json OneCampaign(const queue::Campaign& campaign) {
   PutTime(json, "expires_at", campaign.expires_at);
   PutTime(json, "paused_at", campaign.paused_at);
   PutTime(json, "ended_at", campaign.ended_at);
+  if (!campaign.note.empty()) json["note"] = campaign.note;
   json["totals"] = Totals(campaign.totals);
   return json;
 }

@@ -82,7 +82,8 @@ class Control {
   // One JSON line per recipient without a final event, as recipients.jsonl has them.
   [[nodiscard]] virtual Result<void> ExportRemaining(std::string_view campaign,
                                                      const std::function<bool(std::string_view line)>& write) = 0;
-  [[nodiscard]] virtual Result<void> Reload() = 0;
+  // With a note for the operator if something of the new configuration waits for the next start; else empty.
+  [[nodiscard]] virtual Result<std::string> Reload() = 0;
   // Empty: well. Else what is wrong, for /healthz.
   [[nodiscard]] virtual std::string Trouble() = 0;
 };

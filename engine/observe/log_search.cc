@@ -92,7 +92,10 @@ class LogReader {
   std::string out_;
 };
 
-// Keeps the last `most` lines that hold the mark, from pieces cut anywhere.
+char LowerCase(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+// Keeps the last `most` lines that hold the mark, from pieces cut anywhere. As intake does, it takes addresses that
+// differ in upper and lower case alone for the same.
 class LineFilter {
  public:
   LineFilter(std::string_view mark, std::size_t most) : mark_(mark), most_(most) {}
@@ -123,8 +126,16 @@ class LineFilter {
     overlong_ = overlong_ || carried_.size() + part.size() > kLineBytesMax;
     if (!overlong_) carried_ += part;
   }
+  [[nodiscard]] bool HoldsMark(std::string_view line) const {
+    // All before the address is ours, and written as in the mark.
+    const std::string_view key = mark_.substr(0, mark_.find(':') + 1);
+    for (std::size_t at = line.find(key); at != line.npos; at = line.find(key, at + 1)) {
+      if (std::ranges::equal(line.substr(at, mark_.size()), mark_, {}, LowerCase, LowerCase)) return true;
+    }
+    return false;
+  }
   void Consider(std::string_view line) {
-    if (line.find(mark_) == line.npos) return;
+    if (!HoldsMark(line)) return;
     lines_.emplace_back(line);
     if (lines_.size() > most_) lines_.pop_front();
   }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 #include <vector>
 
@@ -56,14 +57,21 @@ Result<void> LogWriter::TidyUp(std::vector<LogFile>& files) {
   return SyncDirectory(settings_.directory);
 }
 
-Result<void> LogWriter::OpenFiles() {
+Result<void> LogWriter::MakeDirectory() {
   std::error_code error;
-  if (!std::filesystem::is_directory(settings_.directory, error)) {
-    std::filesystem::create_directories(settings_.directory.parent_path(), error);
-    if (mkdir(settings_.directory.c_str(), S_IRWXU) != 0) {
-      return FailErrno(fmt::format("make the log directory ({})", settings_.option), settings_.directory);
-    }
-  }
+  if (std::filesystem::is_directory(settings_.directory, error)) return {};
+  std::filesystem::create_directories(settings_.directory.parent_path(), error);
+  if (mkdir(settings_.directory.c_str(), S_IRWXU) == 0) return {};
+  return FailErrno(fmt::format("make the log directory ({})", settings_.option), settings_.directory);
+}
+
+Result<void> LogWriter::OpenFiles() {
+  if (Result<void> made = MakeDirectory(); !made) return made;
+  // The log and the accounting file may share a directory. With a dot in front, so that nobody takes it for a log.
+  auto lock = queue::DirectoryLock::Take(settings_.directory / fmt::format(".{}lock", settings_.series.prefix),
+                                         std::string(settings_.what), std::string(settings_.option));
+  if (!lock) return std::unexpected(std::move(lock.error()));
+  lock_ = std::move(*lock);
   Result<std::vector<LogFile>> files = ListLogFiles(settings_.directory, settings_.series);
   if (!files) return std::unexpected(std::move(files.error()));
   if (!files->empty()) file_.opened = files->back().opened;
@@ -121,6 +129,9 @@ Result<void> LogWriter::WriteHeader(int fd, const std::filesystem::path& path) {
 }
 
 Result<void> LogWriter::Begin() {
+  // Something may have removed it.
+  if (Result<void> made = MakeDirectory(); !made) return made;
+  if (Result<void> locked = lock_.Renew(); !locked) return locked;
   LogFile file;
   file.opened = std::max(now_, file_.opened + std::chrono::milliseconds(1));
   file.run = run_;
@@ -138,6 +149,7 @@ Result<void> LogWriter::Begin() {
   descriptor_ = *std::move(descriptor);
   synced_bytes_ = settings_.header.size();
   pending_written_ = 0;
+  next_file_due_ = false;
   return {};
 }
 
@@ -146,26 +158,57 @@ void LogWriter::Close(const std::filesystem::path& path) {
 }
 
 Result<void> LogWriter::Sync() {
-  if (pending_.empty()) return {};
-  const auto fail = [this](const Error& error) {
-    return Fail(fmt::format("{}; sending stops until it can be written again", settings_.what), error);
-  };
-  if (!descriptor_.valid()) {
-    if (Result<void> begun = Begin(); !begun) return fail(begun.error());
+  Result<void> synced = SyncOnce();
+  // What was written into a file that something removed meanwhile is written again.
+  if (synced && !descriptor_.valid()) synced = SyncOnce();
+  if (synced && !descriptor_.valid()) {
+    synced = Fail(ErrorCode::kIo, fmt::format("something removes {} as soon as it is written", file_.path.string()));
   }
+  if (synced) return {};
+  return Fail(fmt::format("{}; sending stops until it can be written again", settings_.what), synced.error());
+}
+
+// Without error and without a file: it was lost, with all that is pending.
+Result<void> LogWriter::SyncOnce() {
+  if (descriptor_.valid() && IsGone()) LoseFile();
+  if (!descriptor_.valid() || next_file_due_) {
+    if (Result<void> begun = Begin(); !begun) return begun;
+  }
+  if (pending_.empty()) return {};
   if (Result<void> written = WriteAll(descriptor_.get(), pending_, file_.path, pending_written_); !written) {
-    return fail(written.error());
+    return written;
   }
   if (fdatasync(descriptor_.get()) != 0) {
-    const std::unexpected<Error> error = FailErrno("sync the log file", file_.path);
+    std::unexpected<Error> error = FailErrno("sync the log file", file_.path);
     GiveUpFile();
-    return fail(error.error());
+    return error;
+  }
+  if (IsGone()) {
+    LoseFile();
+    return {};
   }
   synced_bytes_ += pending_.size();
   bytes_written_ += pending_.size();
   pending_.clear();
   pending_written_ = 0;
   return {};
+}
+
+// Whether the name leads to another file than the one being written, or to none. Looking costs nothing beside a sync.
+bool LogWriter::IsGone() const {
+  struct stat opened {};
+  struct stat named {};
+  if (lstat(file_.path.c_str(), &named) != 0) return errno == ENOENT || errno == ENOTDIR;
+  return fstat(descriptor_.get(), &opened) != 0 || opened.st_ino != named.st_ino || opened.st_dev != named.st_dev;
+}
+
+void LogWriter::LoseFile() {
+  problem_ = fmt::format(
+      "{} is gone: something removed it or moved it away, with all that was in it; {} goes on in a "
+      "new file",
+      file_.path.string(), settings_.what);
+  descriptor_.Close();
+  pending_written_ = 0;
 }
 
 // After a failed sync the kernel may have dropped what was written and will not say so again: the next try writes all
@@ -186,9 +229,8 @@ void LogWriter::Rotate(Wall now) {
   const bool old = now - file_.opened >= settings_.rotate_age;
   // Lines half written belong whole into the file that has their first half.
   if (!descriptor_.valid() || pending_written_ > 0 || !holds_lines || !(full || old)) return;
-  if (const Result<void> begun = Begin(); !begun) {
-    problem_ = fmt::format("rotating {}: {}", settings_.what, begun.error().message);
-  }
+  // A reason not to is told by Sync, until there is none.
+  if (!Begin()) next_file_due_ = true;
 }
 
 std::string LogWriter::TakeProblem() {

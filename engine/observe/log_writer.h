@@ -1,7 +1,9 @@
 #pragma once
 // Appends lines to the newest file of a log: synced when asked, rotated by size and age, compressed once closed if it
-// is to be. A file that cannot be written fails Sync until it can be; what was appended stays meanwhile. Used by one
-// thread.
+// is to be. A file that cannot be written, or not be followed by the next when it is time, fails Sync until it can be;
+// what was appended stays meanwhile. One that something removed or moved away is followed by a new one, in a directory
+// made anew if need be, and what was not synced before is written there. The directory is this process's alone. Used by
+// one thread.
 
 #include <chrono>
 #include <cstdint>
@@ -14,6 +16,7 @@
 #include "config/time.h"
 #include "engine/observe/log_compressor.h"
 #include "engine/observe/log_files.h"
+#include "queue/directory_lock.h"
 
 namespace postrider::observe {
 
@@ -35,7 +38,8 @@ class LogWriter {
 
   // Whole lines are appended to this.
   [[nodiscard]] std::string& lines() { return pending_; }
-  // All lines are on disk when this returns without error.
+  // All lines are on disk, in a file that is where it should be, when this returns without error. Without lines it
+  // says whether the next could be written.
   [[nodiscard]] Result<void> Sync();
   // Begins a new file if it is time.
   void Rotate(Wall now);
@@ -49,22 +53,28 @@ class LogWriter {
   LogWriter(LogWriterSettings settings, std::uint64_t run, Wall now)
       : settings_(std::move(settings)), run_(run), now_(now) {}
   Result<void> OpenFiles();
+  Result<void> MakeDirectory();
   Result<void> TidyUp(std::vector<LogFile>& files);
   [[nodiscard]] Result<bool> Continue(const LogFile& file);
   Result<void> Begin();
   Result<void> WriteHeader(int fd, const std::filesystem::path& path);
+  Result<void> SyncOnce();
   void GiveUpFile();
+  [[nodiscard]] bool IsGone() const;
+  void LoseFile();
   void Close(const std::filesystem::path& path);
 
   const LogWriterSettings settings_;
   const std::uint64_t run_;
   Wall now_;
+  queue::DirectoryLock lock_;
   LogFile file_;  // the one being written
   Descriptor descriptor_;
   std::uint64_t synced_bytes_ = 0;  // of the file, the header included
   std::string pending_;             // lines not yet synced
   std::size_t pending_written_ = 0;
   std::uint64_t bytes_written_ = 0;
+  bool next_file_due_ = false;  // it could not be begun when it was time
   LogCompressor compressor_;
   std::string problem_;
 };

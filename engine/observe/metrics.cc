@@ -8,6 +8,7 @@
 #include "engine/observe/metric_page.h"
 #include "engine/observe/process_usage.h"
 #include "engine/observe/throttle_metrics.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::observe {
 namespace {
@@ -222,7 +223,7 @@ Conservation CheckConservation(const CampaignTotals& totals, std::span<const que
       difference(totals.rows, totals.accepted + totals.rejected + totals.duplicate + totals.suppressed_at_intake);
   result.queue_difference = std::min<std::int64_t>(0, difference(totals.accepted, Ended(totals)));
   for (const queue::CampaignPtr& campaign : campaigns) {
-    if (campaign->state == CampaignState::kDone) {
+    if (HasEnded(*campaign)) {
       result.queue_difference +=
           std::max<std::int64_t>(0, difference(campaign->totals.accepted, Ended(campaign->totals)));
     }

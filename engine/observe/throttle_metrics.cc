@@ -1,7 +1,6 @@
 #include "engine/observe/throttle_metrics.h"
 
 #include <algorithm>
-#include <array>
 #include <functional>
 #include <map>
 #include <set>
@@ -20,13 +19,6 @@ using delivery::SiteMode;
 constexpr std::string_view kOther = "other";
 // The shipped rules are a few hundred; an operator's file of more makes the page no longer.
 constexpr std::size_t kRulesMost = 1000;
-
-std::string_view LabelOf(ActionKind kind) {
-  constexpr std::array<std::string_view, delivery::kActionKinds> kLabels = {
-      "none",      "reconnect",    "resolve-again", "skip-host", "lower-rate", "lower-connections",
-      "stop-path", "pause-sender", "bounce-domain"};
-  return kLabels[static_cast<std::size_t>(kind)];
-}
 
 // Gives a provider its name, a site its own if the events' labels know it, and all others one together.
 class Receivers {
@@ -69,7 +61,7 @@ void AddReplies(MetricPage& page, const CoreTotals& machine, const EventCounts& 
 
   page.Add(Counter("postrider_actions_total", "What replies made the machine do, by the rule's action."));
   for (std::size_t kind = 1; kind < machine.counts.actions.size(); ++kind) {
-    page.Value(machine.counts.actions[kind], {{"action", LabelOf(static_cast<ActionKind>(kind))}});
+    page.Value(machine.counts.actions[kind], {{"action", ToString(static_cast<ActionKind>(kind))}});
   }
   page.Add(Counter("postrider_reply_rule_hits_total", "Replies that a reply rule decided, by its name."));
   std::uint64_t rest = 0;

@@ -106,8 +106,10 @@ TEST(Manifest, ReportsEverythingAtOnceInOrder) {
       "pol = \"x\"\nheaders = 3\nduplicates = []\n");
   EXPECT_EQ(std::count(errors.begin(), errors.end(), '\n'), 15);
   for (const char* expected :
-       {"campaign.toml:1:1: format is missing", "campaign.toml:1:9: class: expected \"bulk\" or \"transactional\"",
-        "campaign.toml:2:17: envelope_from: \"nobody\" is not an address", "campaign.toml:3:9: start: expected",
+       {"campaign.toml:1:1: format is missing",
+        "campaign.toml:1:9: class: expected \"bulk\" or \"transactional\", found \"urgent\"",
+        "campaign.toml:2:17: envelope_from: \"nobody\" is not an address",
+        "campaign.toml:3:9: start: expected \"whole\" or \"streaming\", found 1",
         "campaign.toml:4:14: not_before: expected a moment with its offset", "campaign.toml:5:8: rate: expected a rate",
         "campaign.toml:6:12: priority:", "campaign.toml:7:14: recipients:", "campaign.toml:8:10: sha256: expected 64",
         "campaign.toml:9:20: max_reject_share:", "campaign.toml:10:13: eight_bit:",

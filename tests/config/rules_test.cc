@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <string>
 #include <vector>
+
+#include "config/schema.h"
 
 namespace postrider {
 namespace {
@@ -159,6 +162,66 @@ TEST(Rules, TheProviderIsThatOfThePreferredHost) {
   const Options options = WithRules({provider});
   EXPECT_EQ(ResolveRule(options, "x.org", {{"aspmx.l.google.com", "mx.x.org"}}).connections, 3);
   EXPECT_EQ(ResolveRule(options, "x.org", {{"mx.x.org", "aspmx.l.google.com"}}).connections, 8);
+}
+
+const ExplainedField& Field(const ExplainedRule& explained, std::string_view name) {
+  static const ExplainedField none;
+  const auto found = std::ranges::find(explained.fields, name, &ExplainedField::name);
+  EXPECT_NE(found, explained.fields.end()) << name;
+  return found == explained.fields.end() ? none : *found;
+}
+
+TEST(Rules, EachValueKnowsWhereItComesFrom) {
+  using namespace std::chrono_literals;
+  RuleOptions everything = Rule("*");
+  everything.origin = {.layer = RuleLayer::kFile, .file = "/etc/p.toml", .line = 12, .set_by = {}};
+  everything.idle = seconds(90);
+  everything.message_rate = 10;
+  everything.burst = 500;
+  RuleOptions override = Rule("provider:google");
+  override.origin = {.layer = RuleLayer::kOverride,
+                     .file = "throttle.toml",
+                     .line = 3,
+                     .set_by = "ana",
+                     .set_at = std::chrono::sys_days(2026y / 11 / 23) + 9h,
+                     .until = std::chrono::sys_days(2026y / 11 / 23) + 11h};
+  override.message_rate = 2.5;
+  const Options options = WithRules({everything, override});
+  const ExplainedRule explained = ExplainRule(options, "example.org", kGoogleMx);
+  EXPECT_EQ(explained.rule, ResolveRule(options, "example.org", kGoogleMx));
+  EXPECT_EQ(explained.provider, "google");
+
+  EXPECT_EQ(Field(explained, "messages_per_connection").value, "50");
+  EXPECT_EQ(Field(explained, "messages_per_connection").pattern, "provider:google");
+  EXPECT_TRUE(ToString(Field(explained, "messages_per_connection").origin).starts_with("providers.toml (built in):"));
+  EXPECT_EQ(Field(explained, "rate_floor").value, "1/min");
+  EXPECT_EQ(Field(explained, "rate_floor").pattern, "*");
+  EXPECT_EQ(ToString(Field(explained, "rate_floor").origin), "built in");
+  EXPECT_EQ(Field(explained, "message_rate").value, "150/min");
+  EXPECT_EQ(ToString(Field(explained, "message_rate").origin),
+            "throttle set by ana at 2026-11-23 09:00 UTC, until 2026-11-23 11:00 UTC");
+  // The burst was for another rate: one second's worth holds.
+  EXPECT_EQ(Field(explained, "burst").value, "3");
+  EXPECT_EQ(ToString(Field(explained, "burst").origin), "built in");
+  EXPECT_EQ(Field(explained, "daily_quota").value, "none");
+  EXPECT_EQ(Field(explained, "tls").value, "required");
+
+  const ExplainedRule other = ExplainRule(options, "example.org", {});
+  EXPECT_EQ(other.provider, "");
+  EXPECT_EQ(Field(other, "idle").value, "90s");
+  EXPECT_EQ(ToString(Field(other, "idle").origin), "/etc/p.toml:12");
+  EXPECT_EQ(Field(other, "burst").value, "500");
+  EXPECT_EQ(Field(other, "burst").pattern, "*");
+}
+
+TEST(Rules, EveryFieldIsExplained) {
+  const ExplainedRule explained = ExplainRule(Options(), "example.org", {});
+  const TableSchema& schema = *FindTable("rule");
+  ASSERT_EQ(explained.fields.size() + 1, schema.options.size());
+  for (std::size_t i = 0; i < explained.fields.size(); ++i) {
+    EXPECT_EQ(explained.fields[i].name, schema.options[i + 1].key);
+    EXPECT_NE(explained.fields[i].value, "");
+  }
 }
 
 TEST(Routes, TheMostSpecificIsFoundAndNoneIsNull) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "engine/observe/operator_log.h"
 #include "queue/job_store.h"
@@ -91,6 +92,75 @@ TEST_F(DaemonTest, EndsTheProcessWithTheSentenceIfAFailedStartCannotBeUndone) {
   EXPECT_EXIT(start(), testing::ExitedWithCode(1), "could not be made durable.*\n.*cannot start: .*nowhere.pem");
 }
 
+// Waits for what another thread will say; a test that waits in vain ends by its time-out.
+template <typename Condition>
+void Await(Condition condition) {
+  while (!condition()) std::this_thread::yield();
+}
+
+TEST_F(DaemonTest, SaysOnceThatTheSpoolIsGoneAndThatIntakeGoesOn) {
+  options_.spool.scan_interval = std::chrono::seconds(1);
+  testing::internal::CaptureStderr();
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  std::filesystem::rename(options_.spool.directory, directory_ / "elsewhere");
+  Await([&] { return daemon.Trouble().starts_with("intake: "); });
+  std::filesystem::rename(directory_ / "elsewhere", options_.spool.directory);
+  Await([&] { return daemon.Trouble().empty(); });
+  EXPECT_TRUE(daemon.Stop());
+  const std::string said = testing::internal::GetCapturedStderr();
+  const std::size_t first = said.find("intake: ");
+  ASSERT_NE(first, std::string::npos) << said;
+  EXPECT_NE(said.find("No such file or directory", first), std::string::npos) << said;
+  EXPECT_EQ(said.find("intake: ", first + 1), std::string::npos) << said;
+  EXPECT_NE(said.find("intake goes on"), std::string::npos) << said;
+}
+
+TEST_F(DaemonTest, StopsSendingWhileTheLogsDirectoryCannotBeMadeAgain) {
+  testing::internal::CaptureStderr();
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  std::filesystem::rename(options_.log.directory, directory_ / "elsewhere");
+  std::ofstream(directory_ / "log-to-be") << "a file";
+  std::filesystem::rename(directory_ / "log-to-be", options_.log.directory);
+  const auto trouble = [&] {
+    daemon.Watch();
+    return daemon.Trouble();
+  };
+  Await([&] { return trouble().starts_with("sending stopped: the delivery log"); });
+  std::filesystem::remove(options_.log.directory);
+  Await([&] { return trouble().empty(); });
+  EXPECT_TRUE(std::filesystem::is_directory(options_.log.directory));
+  EXPECT_TRUE(daemon.Stop());
+  const std::string said = testing::internal::GetCapturedStderr();
+  EXPECT_NE(said.find("sending stopped: the delivery log"), std::string::npos) << said;
+  EXPECT_NE(said.find("is gone: something removed it or moved it away"), std::string::npos) << said;
+  EXPECT_NE(said.find("sending goes on"), std::string::npos) << said;
+}
+
+TEST_F(DaemonTest, RefusesASpoolOrALogThatAnotherDaemonWorksIn) {
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  const std::string holder = "in use by process " + std::to_string(getpid());
+  for (const bool spool : {true, false}) {
+    Options other = options_;
+    other.queue.directory = directory_ / "other-queue";
+    (spool ? other.log.directory : other.spool.directory) = directory_ / "other";
+    Daemon second(directory_ / "postrider.toml", std::make_shared<const Options>(other));
+    const Result<void> refused = second.Start();
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, ErrorCode::kBusy);
+    EXPECT_NE(refused.error().message.find(holder), std::string::npos) << refused.error().message;
+    EXPECT_NE(refused.error().message.find(spool ? "spool.directory" : "log.directory"), std::string::npos)
+        << refused.error().message;
+    std::filesystem::remove_all(directory_ / "other-queue");
+  }
+  EXPECT_TRUE(daemon.Stop());
+}
+
 TEST_F(DaemonTest, NamesEverySourceAddressThatThisHostDoesNotHave) {
   options_.sources = {
       {"a", IpAddress::Parse("203.0.113.9").value(), IpAddress::Parse("2001:db8::9").value(), "a.example"},
@@ -113,11 +183,47 @@ TEST_F(DaemonTest, RefusesAReloadThatBringsASourceThisHostDoesNotHave) {
   Daemon daemon(file, std::make_shared<const Options>(options_));
   const Result<void> started = daemon.Start();
   ASSERT_TRUE(started.has_value()) << started.error().message;
-  const Result<void> reloaded = daemon.Reload();
+  const Result<std::string> reloaded = daemon.Reload();
   ASSERT_FALSE(reloaded.has_value());
   EXPECT_EQ(reloaded.error().code, ErrorCode::kInvalid);
   EXPECT_NE(reloaded.error().message.find("203.0.113.9"), std::string::npos) << reloaded.error().message;
   EXPECT_FALSE(daemon.Collect().last_reload_good);
+  EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, RefusesAReloadThatBringsABadSuppressionFile) {
+  const std::filesystem::path file = directory_ / "postrider.toml";
+  std::ofstream(file) << "[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"a.example\"\n"
+                      << "[spool]\nsuppression_file = \"suppressed\"\n";
+  Daemon daemon(file, std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  const Result<std::string> missing = daemon.Reload();
+  ASSERT_FALSE(missing.has_value());
+  EXPECT_NE(missing.error().message.find("spool.suppression_file: "), std::string::npos) << missing.error().message;
+  std::ofstream(directory_ / "suppressed") << "ana@example.org\nno address\n";
+  const Result<std::string> bad = daemon.Reload();
+  ASSERT_FALSE(bad.has_value());
+  EXPECT_EQ(bad.error().code, ErrorCode::kInvalid);
+  EXPECT_NE(bad.error().message.find("suppressed:2: "), std::string::npos) << bad.error().message;
+  EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, NamesWhatWaitsForTheNextStartAtEveryReload) {
+  const std::filesystem::path file = directory_ / "postrider.toml";
+  const std::string same = "[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"a.example\"\n";
+  Daemon daemon(file, std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  std::ofstream(file) << same << "[log]\ndirectory = \"elsewhere\"\n[dns]\ntries = 1\n";
+  for (int i = 0; i < 2; ++i) {
+    const Result<std::string> note = daemon.Reload();
+    ASSERT_TRUE(note.has_value()) << note.error().message;
+    EXPECT_NE(note->find("log.directory"), std::string::npos) << *note;
+    EXPECT_NE(note->find("[dns]"), std::string::npos) << *note;
+    EXPECT_EQ(note->find("tls"), std::string::npos) << *note;
+  }
+  EXPECT_EQ(daemon.Trouble(), "") << "what it has open is where it was";
   EXPECT_TRUE(daemon.Stop());
 }
 

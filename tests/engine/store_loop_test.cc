@@ -163,6 +163,16 @@ TEST_F(StoreLoopTest, SettlesNothingWhileTheLogCannotBeSynced) {
   EXPECT_EQ(std::ranges::count(log_.appended, queue::EventKind::kDelivered, &queue::Event::kind), 1);
 }
 
+TEST_F(StoreLoopTest, TellsThatTheLogCannotBeWrittenThoughNothingIsToBeWritten) {
+  log_.broken = true;
+  loop_->RunOnce(milliseconds(0));
+  EXPECT_EQ(loop_->Trouble(), "the log's disk is full");
+  log_.broken = false;
+  clock_.now.monotonic += std::chrono::seconds(2);
+  loop_->RunOnce(milliseconds(0));
+  EXPECT_EQ(loop_->Trouble(), "");
+}
+
 TEST_F(StoreLoopTest, TellsOfACampaignThatEndsAndLogsIt) {
   Fill(1);
   const queue::TakenJobs taken = TakeAll();

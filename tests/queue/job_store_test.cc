@@ -381,8 +381,28 @@ TEST_F(JobStoreTest, HandsOutAllOfACancelledCampaignDueOrNot) {
   EXPECT_THAT(AddressesOf(third), ElementsAre("eve@a.test"));
   Finish(third.jobs[0], EventKind::kCancelled, "a.test");
   Commit();
-  EXPECT_EQ(store_->FindCampaign(id)->state, CampaignState::kDone);
+  // It stays what it was: not done.
+  EXPECT_EQ(store_->FindCampaign(id)->state, CampaignState::kCancelled);
+  EXPECT_EQ(store_->FindCampaign(id)->ended_at, now_);
   EXPECT_EQ(TotalsOf(id).cancelled, 3u);
+  EXPECT_THAT(store_->TakeFinished(), testing::SizeIs(1));
+  Commit();
+  EXPECT_THAT(store_->TakeFinished(), IsEmpty());
+  Reopen();
+  EXPECT_EQ(store_->FindCampaign(id)->state, CampaignState::kCancelled);
+  EXPECT_FALSE(store_->ReadTemplate(id, 0));
+}
+
+TEST_F(JobStoreTest, KeepsWhyACampaignIsHeldUntilItIsNoMore) {
+  const CampaignId id = Begin(Named("offer"));
+  Add(id, {{1, "ana@a.test"}});
+  ASSERT_TRUE(store_->SetState(id, CampaignState::kHeld, now_, std::chrono::hours(48), "9 of 10 rows were rejected"));
+  Commit();
+  Reopen();
+  EXPECT_EQ(store_->FindCampaign(id)->note, "9 of 10 rows were rejected");
+  SetState(id, CampaignState::kRunning);
+  Commit();
+  EXPECT_EQ(store_->FindCampaign(id)->note, "");
 }
 
 TEST_F(JobStoreTest, HandsOutAllOfAnExpiredCampaign) {
@@ -532,7 +552,7 @@ TEST_F(JobStoreTest, FreesTheNameOfACancelledStandingCampaign) {
   SetState(id, CampaignState::kRunning);
   SetState(id, CampaignState::kCancelled);
   Commit();
-  EXPECT_EQ(store_->FindCampaign("receipts")->state, CampaignState::kDone);
+  EXPECT_EQ(store_->FindCampaign("receipts")->state, CampaignState::kCancelled);
   EXPECT_GT(Begin(spec), id);
   EXPECT_FALSE(store_->BeginCampaign(spec, "", now_));
 }
@@ -589,7 +609,7 @@ TEST_F(JobStoreTest, VisitsTheJobsOfAnAddressAndOfACampaign) {
     found.push_back(job.id);
     return true;
   };
-  ASSERT_TRUE(store_->VisitAddress("a.test", "ana@a.test", collect));
+  ASSERT_TRUE(store_->VisitAddress("a.test", "Ana@a.test", collect));
   EXPECT_THAT(found, UnorderedElementsAre(JobId{one, 1}, JobId{two, 1}));
   found.clear();
   ASSERT_TRUE(store_->VisitRemaining(one, collect));

@@ -129,6 +129,14 @@ TEST(Lifecycle, FinishesWhatIsReleasedOrCancelledAndEmpty) {
   }
 }
 
+TEST(Lifecycle, EndsACancelledCampaignOnce) {
+  Campaign campaign = In(kCancelled);
+  EXPECT_FALSE(HasEnded(campaign));
+  campaign.ended_at = At(100);
+  EXPECT_TRUE(HasEnded(campaign));
+  EXPECT_FALSE(IsFinished(campaign));
+}
+
 TEST(Lifecycle, TakesRowsWhileLoadingAndIntoStandingCampaigns) {
   for (const CampaignState state : kStates) {
     Campaign campaign = In(state);

@@ -59,6 +59,7 @@ CampaignRecord FullCampaign() {
   campaign.expires_at = Moment(1'800'000'000'004);
   campaign.paused_at = Moment(-5);
   campaign.ended_at = Moment(0);
+  campaign.note = "11 of 20 rows were rejected";
   record.next_sequence = 99;
   record.next_template = 4'294'967'295;
   return record;
@@ -113,6 +114,7 @@ TEST(Record, KeepsEverythingOfACampaign) {
   EXPECT_EQ(read->campaign.totals.deferrals, record.campaign.totals.deferrals);
   EXPECT_EQ(read->campaign.paused_at, Moment(-5));
   EXPECT_EQ(read->campaign.ended_at, Moment(0));
+  EXPECT_EQ(read->campaign.note, record.campaign.note);
   EXPECT_EQ(read->campaign.position.bytes, 1'000'000'000'000u);
   EXPECT_EQ(read->next_template, 4'294'967'295u);
 
@@ -122,14 +124,17 @@ TEST(Record, KeepsEverythingOfACampaign) {
 }
 
 TEST(Record, ReadsCampaignsOfAQueueOfFormat1) {
-  // They end their spec with the headers: the list, as one octet of length 0, is what format 2 adds.
+  // They end their spec with the headers, and the whole with the counters: format 2 adds the list, and at the end the
+  // note, here one octet of length 0 each.
   CampaignRecord record = FullCampaign();
   record.campaign.spec.list.clear();
+  record.campaign.note.clear();
   std::string value = EncodeCampaign(record);
   record.campaign.spec.list = "x";
   const std::string with_list = EncodeCampaign(record);
   const auto list = std::ranges::mismatch(value, with_list).in1;
   value.erase(list);
+  value.pop_back();
   value[0] = 1;
   const auto read = DecodeCampaign(value);
   ASSERT_TRUE(read) << read.error().message;

@@ -138,6 +138,19 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"550 no such user", Stage::kMail, Category::kPolicyRelated, kDeferred, kPath},
                     Case{"451 4.7.650 rate limited", Stage::kMail, Category::kThrottled, kDeferred, kPath}));
 
+INSTANTIATE_TEST_SUITE_P(
+    HiddenCodes, Classified,
+    testing::Values(Case{"554 delivery failed (#5.1.1)", Stage::kRcpt, Category::kBadMailbox, kBounced, kRecipient},
+                    Case{"550 #5.2.1 gone", Stage::kContent, Category::kInactiveMailbox, kBounced, kRecipient},
+                    Case{"452 no room (#4.2.2)", Stage::kRcpt, Category::kQuotaIssues, kDeferred, kRecipient},
+                    Case{"421 bye (#4.4.2)", Stage::kRcpt, Category::kBadConnection, kDeferred, kConnection},
+                    // Words about us weigh more than a code behind them.
+                    Case{"553 your sender address is not known (#5.1.1)", Stage::kRcpt, Category::kPolicyRelated,
+                         kDeferred, kPath},
+                    // A host's address and another server's code are no codes of this reply.
+                    Case{"554 client [5.1.1.10] not welcome", Stage::kRcpt, Category::kOther, kDeferred, kPath},
+                    Case{"554 host said: 450 4.2.2 full", Stage::kRcpt, Category::kOther, kDeferred, kPath}));
+
 TEST(Classify, NoReplyIsAboutWhoDidNotAnswer) {
   const Reply none;
   EXPECT_EQ(Classify(none, Stage::kDns), (Verdict{Category::kDnsFailure, kDeferred, Scope::kDomain}));

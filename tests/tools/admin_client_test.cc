@@ -79,6 +79,13 @@ TEST_F(AdminClientTest, PassesOnTheDaemonsSentence) {
   EXPECT_EQ(missing.error().message, "there is no campaign \"nothing\"");
 }
 
+TEST_F(AdminClientTest, SaysThatANameIsTooLongToBeAskedFor) {
+  const Result<std::string> answer = Client().Get("/api/v1/campaigns/" + std::string(100'000, 'x'));
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, ErrorCode::kTooLarge);
+  EXPECT_EQ(answer.error().message, "what is asked for is 100018 octets long; no address and no name is");
+}
+
 TEST_F(AdminClientTest, PostsBodies) {
   EXPECT_TRUE(Client().Post("/api/v1/pause", R"({"site":"mx.example.org"})"));
   EXPECT_EQ(control_.asked, std::vector<std::string>{"pause site mx.example.org"});
@@ -203,6 +210,20 @@ TEST_F(AdminPlaceTest, IsWhatTheCommandLineOrTheConfigurationSays) {
   EXPECT_EQ(Found({.address = "", .config = Config("listen = \"127.0.0.1:7\"")}), "127.0.0.1:7");
   EXPECT_EQ(Found({.address = "", .config = Config("listen = \"0.0.0.0:7\"\nallow_remote = true")}), "127.0.0.1:7");
   EXPECT_EQ(Found({.address = "", .config = Config("listen = \"[::]:7\"\nallow_remote = true")}), "[::1]:7");
+}
+
+TEST_F(AdminPlaceTest, IsFoundInAConfigurationThatIsWrongElsewhere) {
+  const std::pair<const char*, const char*> cases[] = {
+      {"listen = \"127.0.0.1:7\"\n[log]\ndirektory = 3", "127.0.0.1:7"},
+      {"  listen='[::1]:7' # here\n[log\nx", "[::1]:7"},
+      {"listen = \"0.0.0.0:7\"\nx = 1", "127.0.0.1:7"},
+      {"x = 1\n[other]\nlisten = \"127.0.0.1:9\"", "127.0.0.1:8025"},
+      {"# listen = \"127.0.0.1:9\"\n\"\"\"", "127.0.0.1:8025"},
+  };
+  for (const auto& [text, expected] : cases) EXPECT_EQ(Found({.address = "", .config = Config(text)}), expected);
+  for (const char* text : {"listen =", "listen = \"", "listen = \"127.0.0.1:9\nx", "listen = 7", "listen = \"x\""}) {
+    EXPECT_THAT(Found({.address = "", .config = Config(text)}), HasSubstr("postrider.toml:6")) << text;
+  }
 }
 
 TEST_F(AdminPlaceTest, SaysWhatIsWrongWithWhatWasNamed) {

@@ -49,7 +49,7 @@ void WriteFile(const fs::path& path, std::string_view text) {
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
   for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume",
-                                    "cancel", "export", "config", "reload", "sink"}) {
+                                    "cancel", "export", "config", "reload", "sink", "classify"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
@@ -233,8 +233,10 @@ TEST_F(DaemonCommandTest, ChangesWhatItIsTold) {
   EXPECT_EQ(Ask({"pause", "--site", "typo"}).out, "paused site typo\nno site of that name?[2J is known\n");
   EXPECT_THAT(control_.asked,
               testing::ElementsAre("pause all", "pause site mx\"1", "resume source a", "pause site typo"));
-  EXPECT_EQ(Ask({"reload"}).exit_code, 0);
-  EXPECT_EQ(control_.reloads, 1);
+  EXPECT_EQ(Ask({"reload"}).out, "configuration reloaded\n");
+  control_.reload_note = "only the next start takes [dns]";
+  EXPECT_EQ(Ask({"reload"}).out, "configuration reloaded\nonly the next start takes [dns]\n");
+  EXPECT_EQ(control_.reloads, 2);
 }
 
 TEST_F(DaemonCommandTest, SaysWhatTheDaemonRefused) {
@@ -302,6 +304,23 @@ TEST_F(CampaignCommandTest, ChecksTheConfiguration) {
   EXPECT_TRUE(std::ranges::any_of(problems, [](const auto& problem) { return problem["line"] == 1; })) << json.out;
 }
 
+TEST_F(CampaignCommandTest, WarnsOfWhatKeepsTheDaemonFromStartingHere) {
+  const std::string source = "[[source]]\nname = \"a\"\nehlo_name = \"a.example\"\nipv4 = ";
+  WriteFile(config_, source + "\"203.0.113.9\"\n[spool]\nsuppression_file = \"suppressed\"\n");
+  const Outcome warned = With({"check"});
+  EXPECT_EQ(warned.exit_code, 0) << "it may be right for another host";
+  EXPECT_THAT(warned.err, HasSubstr("warning: [[source]] \"a\": 203.0.113.9 is not an address of this host"));
+  EXPECT_THAT(warned.err, HasSubstr("warning: spool.suppression_file: "));
+  EXPECT_THAT(warned.out, EndsWith("the daemon would not start on this host\n"));
+  const auto json = nlohmann::json::parse(With({"check", "--json"}).out, nullptr, false);
+  EXPECT_EQ(json["warnings"].size(), 2u) << json;
+  EXPECT_TRUE(json["problems"].empty()) << json;
+  WriteFile(directory_.path() / "suppressed", "ana@example.org\nno address\n");
+  const Outcome bad = With({"check"});
+  EXPECT_EQ(bad.exit_code, 2) << "that is wrong on any host";
+  EXPECT_THAT(bad.err, HasSubstr("suppressed:2: expected an address or a domain"));
+}
+
 TEST_F(CampaignCommandTest, ChecksACampaignRowByRow) {
   const Outcome checked = With({"check", campaign_.string()});
   EXPECT_EQ(checked.exit_code, 0) << checked.err << checked.out;
@@ -334,6 +353,10 @@ TEST_F(CampaignCommandTest, RendersTheMessageOfOneLine) {
     EXPECT_THAT(refused.err, StartsWith("postrider render: ")) << row;
     EXPECT_EQ(refused.out, "") << row;
   }
+  EXPECT_EQ(With({"render", campaign_.string(), "--row", "3"}).out, rendered.out) << "the same at each call";
+  EXPECT_EQ(rendered.err, "");
+  const Outcome bare = RunProgram({"render", campaign_.string(), "--row", "3"});
+  EXPECT_EQ(bare.err.find("@localhost") != std::string::npos, !fs::exists(kDefaultConfig)) << bare.err;
 }
 
 TEST_F(CampaignCommandTest, SubmitsOnceWhateverItIsTold) {

@@ -57,11 +57,13 @@ def readme():
 
 
 def commands():
-    """Every line of the README's sh blocks as words, comments and redirections aside, and the `code` of its prose."""
+    """Every line of the README's sh blocks as words, and the `code` of its prose. Comments and redirections are left
+    out, and so is whose rights a command needs."""
     found = []
     for block in re.findall(r"^```sh\n(.*?)^```", readme(), re.MULTILINE | re.DOTALL):
         found += [line.split(">")[0] for line in block.splitlines()]
     found += [code for code in re.findall(r"`([^`\n]+)`", readme()) if code.startswith(("postrider ", "tools/"))]
+    found = [re.sub(r"^sudo (-u \w+ )?", "", line) for line in found]
     return [words for words in (shlex.split(line, comments=True) for line in found) if words]
 
 

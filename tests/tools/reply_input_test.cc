@@ -74,7 +74,8 @@ TEST(ReplyReader, ReadsJsonLines) {
 
 TEST(ReplyReader, UnderstandsTheDeliveryLog) {
   const Read read = ReadAll(
-      R"({"v":1,"event":"bounced","provider":"google","code":550,"enhanced":"5.1.1","reply":"5.1.1 no\n5.1.1 user","stage":"rcpt"}
+      R"({"v":1,"event":"bounced","provider":"google","code":550,"enhanced":"5.1.1",)"
+      R"("reply":"5.1.1 no\n5.1.1 user","stage":"rcpt"}
 {"v":1,"event":"path","reply":"the connection broke"}
 {"v":1,"event":"campaign","campaign":"offer"})");
   EXPECT_THAT(read.errors, testing::IsEmpty());

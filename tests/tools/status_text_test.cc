@@ -97,6 +97,21 @@ TEST(StatusText, TellsOneCampaignInFull) {
   EXPECT_THAT(text, Not(HasSubstr("ended")));
 }
 
+TEST(StatusText, SaysWhyACampaignIsHeldAndWhatToDo) {
+  CampaignView campaign = Running();
+  campaign.state = "held";
+  campaign.note = "11 of 20 rows were rejected";
+  const std::string said =
+      "11 of 20 rows were rejected: `postrider resume 2026-11-24-offer` sends it, `postrider cancel "
+      "2026-11-24-offer` drops it\n";
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr("\n" + said));
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}),
+              HasSubstr("\n2026-11-24-offer is held: " + said));
+  campaign.state = "running";
+  campaign.note.clear();
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}), Not(HasSubstr("held")));
+}
+
 TEST(StatusText, KnowsWhenACampaignIsOver) {
   CampaignView campaign = Running();
   EXPECT_FALSE(IsOver(campaign));

@@ -170,6 +170,7 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
     job.id = record.id;
     job.place = {.block = pick.block, .index = pick.index, .retry_due = record.retry_due};
     job.mail_class = campaigns_.at(record.id.campaign)->spec.mail_class;
+    job.suppressed = suppressed.contains(record.address);
     job.address = keep(record.address);
     job.row_id = keep(fmt::format("row-{}", record.id.row));
     job.fields = keep(record.fields);
@@ -193,6 +194,7 @@ void MemoryQueue::Apply(const StoreRequest& request) {
   switch (request.kind) {
     case StoreRequest::Kind::kOutcome:
       events_.push_back(request.outcome.event);
+      if (request.outcome.suppression) suppressions_.push_back(request.outcome.event.recipient);
       return Settle(request.outcome);
     case StoreRequest::Kind::kEvent:
       return events_.push_back(request.outcome.event);

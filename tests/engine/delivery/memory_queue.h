@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ struct CampaignPlan {
 class MemoryQueue {
  public:
   explicit MemoryQueue(std::uint32_t shards) : shards_(shards) {}
+
+  std::set<std::string, std::less<>> suppressed;  // addresses; a Take marks their jobs
 
   queue::CampaignPtr Add(const CampaignPlan& plan, Wall now);
   // A new snapshot; the caller tells the cores.
@@ -55,6 +58,8 @@ class MemoryQueue {
   [[nodiscard]] std::uint64_t accepted() const { return accepted_; }
   [[nodiscard]] const std::vector<queue::Event>& events() const { return events_; }
   [[nodiscard]] std::vector<queue::Event> PathEvents() const;
+  // Addresses that outcomes put onto the suppression list.
+  [[nodiscard]] const std::vector<std::string>& suppressions() const { return suppressions_; }
   [[nodiscard]] const std::map<std::string, std::string>& state() const { return state_; }
   // Empty, or what is wrong: a job with two final events, an outcome for a job that was not there.
   [[nodiscard]] const std::string& complaint() const { return complaint_; }
@@ -79,6 +84,7 @@ class MemoryQueue {
   std::map<queue::CampaignId, queue::StoredTemplatePtr> templates_;
   std::map<queue::JobId, std::unique_ptr<Record>> records_;
   std::map<std::string, DomainRows> domains_;
+  std::vector<std::string> suppressions_;
   std::map<std::string, std::string> state_;
   std::vector<queue::Event> events_;
   std::uint64_t accepted_ = 0;

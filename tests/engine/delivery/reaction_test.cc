@@ -103,6 +103,23 @@ TEST(Reaction, ARefusedSenderStopsTheCampaignAtThatProviderAlone) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, AHardBounceEntersTheSuppressionListByItsRule) {
+  ReplyRule rule = Rule("no such user", Category::kBadMailbox, Scope::kRecipient, {});
+  rule.suppress = ReplyRule::Suppress::kAtOnce;
+  ReplyRule weak = Rule("mailbox unavailable", Category::kBadMailbox, Scope::kRecipient, {});
+  World world(SettingsWith({rule, weak}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage& message) {
+    if (message.to == "ana1@one.test") return std::string("550 5.1.1 no such user");
+    if (message.to == "ana2@one.test") return std::string("550 5.5.0 mailbox unavailable");
+    return std::string();
+  };
+  world.Submit({.recipients = Recipients(5, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  EXPECT_EQ(world.queue.Count(EventKind::kBounced), 2u);
+  EXPECT_EQ(world.queue.suppressions(), (std::vector<std::string>{"ana1@one.test"}));
+}
+
 TEST(Guards, ACampaignThatMeetsDeadAddressesIsPausedAtTheirProvider) {
   World world(SettingsWith({Rule("no such user", Category::kBadMailbox, Scope::kRecipient, {})}));
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
@@ -118,7 +135,7 @@ TEST(Guards, ACampaignThatMeetsDeadAddressesIsPausedAtTheirProvider) {
 
 TEST(Guards, ABounceStormGivesNobodyUp) {
   WorldSettings settings = SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})});
-  settings.guards.campaign_pause_bounces = 2;  // never
+  settings.options.guard.campaign_pause_bounces = 2;  // never
   World world(settings);
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
   world.Submit({.recipients = Recipients(2000, {"one.test"})});

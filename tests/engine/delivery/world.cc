@@ -91,7 +91,6 @@ World::World(WorldSettings settings)
     core.run = 1;
     core.state = settings_.state;
     core.classifier = settings_.classifier;
-    core.guards = settings_.guards;
     core.limits = settings_.limits;
     unit.core = MakeCore(std::move(core), std::move(ports), options, unit.loop, tls_, unit.resolver,
                          io::MakeSeededRandom(settings_.seed + i));

@@ -32,7 +32,6 @@ struct WorldSettings {
   std::chrono::milliseconds commit_interval{5};
   std::vector<std::pair<std::string, std::string>> state;
   ReplyClassifierPtr classifier{};
-  GuardNumbers guards{};
   // Of cores that went before: what they took counts.
   std::shared_ptr<SharedLimits> limits = std::make_shared<SharedLimits>();
 };

@@ -73,12 +73,13 @@ TEST_F(IntakeTest, WritesRejectsAndGoesOn) {
   EXPECT_EQ(totals.rejected, 3u);
   EXPECT_EQ(totals.duplicate, 1u);
   const std::string rejects = Read(DoneToday() / "mixed" / "rejects.jsonl");
-  EXPECT_EQ(std::count(rejects.begin(), rejects.end(), '\n'), 3);
+  EXPECT_EQ(std::count(rejects.begin(), rejects.end(), '\n'), 4);
   EXPECT_THAT(rejects, HasSubstr("{\"line\":2,\"reason\":\"not valid JSON: "));
   EXPECT_THAT(rejects,
               HasSubstr("{\"line\":4,\"to\":\"nobody\",\"id\":\"7\",\"reason\":\"\\\"nobody\\\" is not an address"));
   EXPECT_THAT(rejects,
               HasSubstr("{\"line\":5,\"to\":\"bob@example.org\",\"reason\":\"field \\\"name\\\" holds a line end"));
+  EXPECT_THAT(rejects, HasSubstr("{\"line\":6,\"to\":\"ANA@example.org\",\"reason\":\"duplicate\"}"));
 }
 
 TEST_F(IntakeTest, RejectsAnAddressLiteralUnlessARouteNamesIt) {
@@ -157,6 +158,10 @@ TEST_F(IntakeTest, LeavesOutSuppressedAddressesAndDomains) {
   RunUntilIdle();
   EXPECT_THAT(writer_.Addresses("offer"), ElementsAre("x@sub.blocked.example"));
   EXPECT_EQ(Totals("offer").suppressed_at_intake, 3u);
+  EXPECT_EQ(Read(DoneToday() / "offer" / "rejects.jsonl"),
+            "{\"line\":1,\"to\":\"ana@example.org\",\"reason\":\"suppressed\"}\n"
+            "{\"line\":2,\"to\":\"x@blocked.example\",\"reason\":\"suppressed\"}\n"
+            "{\"line\":4,\"to\":\"y@OTHER.example\",\"reason\":\"suppressed\"}\n");
 }
 
 TEST_F(IntakeTest, ReadsAChangedSuppressionFileBeforeTheNextCampaign) {
@@ -257,6 +262,7 @@ TEST_F(IntakeTest, DoesNotStartOnASpoolThatCannotBeWritten) {
       return Exists(path) ? Result<void>() : Result<void>(Refuse(path));
     }
     Result<void> Remove(const Path& path) override { return Refuse(path); }
+    Result<void> GiveToOwnerOf(const Path&, const Path& path) override { return Refuse(path); }
     bool Exists(const Path& path) override { return files_.Exists(path); }
     Result<double> FreeShare(const Path& path) override { return files_.FreeShare(path); }
 
@@ -401,7 +407,7 @@ TEST_P(CrashTest, AtAnyCallLosesAndDoublesNothing) {
     ASSERT_EQ(kept.size(), 20'000u);
     for (std::size_t i = 0; i < kept.size(); ++i) ASSERT_EQ(kept[i].row, i + 3);
     const std::string rejects = Read(DoneToday() / name / "rejects.jsonl");
-    EXPECT_EQ(std::count(rejects.begin(), rejects.end(), '\n'), 2) << rejects;
+    EXPECT_EQ(std::count(rejects.begin(), rejects.end(), '\n'), 3) << rejects;
     if (!failed_once) {
       EXPECT_GT(fail_at, 4);  // begin, three batches at least, release
       return;

@@ -4,9 +4,18 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <functional>
+#include <thread>
+#include <tuple>
+#include <vector>
 
 #include "engine/intake/campaign_check.h"
 #include "engine/intake/reject_file.h"
+#include "tests/engine/intake/passing_files.h"
 #include "tests/engine/intake/spool_fixture.h"
 
 namespace postrider::intake {
@@ -43,6 +52,143 @@ TEST_F(SubmissionTest, CopiesACampaignIntoTheSpool) {
   EXPECT_THAT(Hand(offer).error().message, HasSubstr("the name offer is taken"));
 }
 
+// Something happens once, just before one of a call's own steps.
+class Interrupted final : public PassingFiles {
+ public:
+  using PassingFiles::PassingFiles;
+  Result<std::unique_ptr<queue::FileAppender>> OpenAppender(const Path& path, std::uint64_t keep) override {
+    Happen(before_copying);
+    return PassingFiles::OpenAppender(path, keep);
+  }
+  Result<std::unique_ptr<queue::FileReader>> OpenReader(const Path& path) override {
+    if (path.string().find("/new/") != std::string::npos) Happen(before_looking);
+    return PassingFiles::OpenReader(path);
+  }
+  Result<void> Rename(const Path& from, const Path& to) override {
+    Happen(before_handing);
+    return PassingFiles::Rename(from, to);
+  }
+
+  std::function<void()> before_copying;
+  std::function<void()> before_looking;
+  std::function<void()> before_handing;
+
+ private:
+  static void Happen(std::function<void()>& what) {
+    if (const std::function<void()> now = std::exchange(what, nullptr)) now();
+  }
+};
+
+TEST_F(SubmissionTest, KeepsTwoSubmissionsOfOneNameApartThatAreCopiedAtOnce) {
+  const std::filesystem::path a = Make("a/offer", {{"recipients.jsonl", JsonRows(3)}});
+  const std::filesystem::path b = Make("b/offer", {{"recipients.jsonl", JsonRows(5)}});
+  const std::filesystem::path same = Make("c/offer", {{"recipients.jsonl", JsonRows(5)}});
+  for (const auto& [first, second, answer] : {std::tuple(a, b, "the name offer is taken"),
+                                              std::tuple(b, a, "the name offer is taken"), std::tuple(b, same, "")}) {
+    for (const bool copying : {true, false}) {
+      Interrupted files(*files_);
+      Result<Submitted> other = Fail(ErrorCode::kInvalid, "never came");
+      (copying ? files.before_copying : files.before_handing) = [&, path = second] { other = Hand(path); };
+      const Result<Submitted> one = intake::Submit(*options_, files, clock_, first);
+      ASSERT_TRUE(other) << other.error().message;
+      EXPECT_FALSE(other->already);
+      if (*answer == '\0') {
+        ASSERT_TRUE(one) << one.error().message;
+        EXPECT_TRUE(one->already);
+      } else {
+        ASSERT_FALSE(one);
+        EXPECT_EQ(one.error().code, ErrorCode::kExists);
+        EXPECT_THAT(one.error().message, HasSubstr(answer));
+      }
+      EXPECT_EQ(Read(spool_ / "new" / "offer" / "recipients.jsonl"), Read(second / "recipients.jsonl"));
+      EXPECT_TRUE(std::filesystem::is_empty(spool_ / "tmp"));
+      std::filesystem::remove_all(spool_ / "new" / "offer");
+    }
+  }
+}
+
+TEST_F(SubmissionTest, KeepsTwoMessagesOfOneNameApartThatAreCopiedAtOnce) {
+  std::filesystem::create_directories(root_ / "a");
+  std::filesystem::create_directories(root_ / "b");
+  Write(root_ / "a" / "hello.eml", "From: a@b.example\nTo: c@d.example\n\nOne\n");
+  Write(root_ / "b" / "hello.eml", "From: a@b.example\nTo: e@f.example\n\nTwo\n");
+  Interrupted files(*files_);
+  files.before_handing = [&] { EXPECT_TRUE(Hand(root_ / "b" / "hello.eml").has_value()); };
+  const Result<Submitted> one = intake::Submit(*options_, files, clock_, root_ / "a" / "hello.eml");
+  ASSERT_FALSE(one);
+  EXPECT_THAT(one.error().message, HasSubstr("hello.eml waits in the spool already"));
+  EXPECT_EQ(Read(spool_ / "new" / "hello.eml"), Read(root_ / "b" / "hello.eml"));
+  EXPECT_TRUE(std::filesystem::is_empty(spool_ / "tmp"));
+}
+
+TEST_F(SubmissionTest, AcceptsOneOfManyThatComeAtOnce) {
+  const std::filesystem::path offer = Make("offer", {{"recipients.jsonl", JsonRows(300)}});
+  std::atomic<int> submitted = 0;
+  std::atomic<int> already = 0;
+  {
+    std::vector<std::jthread> threads;
+    for (int i = 0; i < 8; ++i) {
+      threads.emplace_back([&] {
+        const Result<Submitted> handed = Hand(offer);
+        ASSERT_TRUE(handed) << handed.error().message;
+        ++(handed->already ? already : submitted);
+      });
+    }
+  }
+  EXPECT_EQ(submitted, 1);
+  EXPECT_EQ(already, 7);
+  EXPECT_EQ(Read(spool_ / "new" / "offer" / "recipients.jsonl"), JsonRows(300));
+}
+
+TEST_F(SubmissionTest, FindsASubmissionThatIntakeTakesMeanwhile) {
+  const std::filesystem::path offer = Make("offer", {{"recipients.jsonl", JsonRows(3)}});
+  ASSERT_TRUE(Hand(offer));
+  const std::filesystem::path waiting = spool_ / "new" / "offer";
+  const std::filesystem::path taken = spool_ / "work" / "offer";
+  for (const bool to_the_end : {false, true}) {
+    Interrupted files(*files_);
+    files.before_looking = [&] { to_the_end ? RunUntilIdle() : std::filesystem::rename(waiting, taken); };
+    const Result<Submitted> again = intake::Submit(*options_, files, clock_, offer);
+    ASSERT_TRUE(again) << again.error().message;
+    EXPECT_TRUE(again->already);
+    if (!to_the_end) std::filesystem::rename(taken, waiting);
+  }
+  EXPECT_TRUE(std::filesystem::exists(DoneToday() / "offer"));
+}
+
+TEST_F(SubmissionTest, RemovesWhatACallLeftLongAgoAndNoOthersCopy) {
+  const std::filesystem::path offer = Make("offer", {{"recipients.jsonl", JsonRows(3)}});
+  for (const char* name : {"old~1-0", "new~1-0", "by-hand"}) WriteParts(spool_ / "tmp" / name, {});
+  const auto long_ago = std::filesystem::file_time_type::clock::now();
+  clock_.now.wall = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  for (const char* name : {"old~1-0", "by-hand"}) {
+    std::filesystem::last_write_time(spool_ / "tmp" / name, long_ago - std::chrono::hours(25));
+  }
+  ASSERT_TRUE(Hand(offer));
+  EXPECT_FALSE(std::filesystem::exists(spool_ / "tmp" / "old~1-0"));
+  EXPECT_TRUE(std::filesystem::exists(spool_ / "tmp" / "new~1-0"));
+  EXPECT_TRUE(std::filesystem::exists(spool_ / "tmp" / "by-hand"));
+}
+
+TEST_F(SubmissionTest, GivesACopyMadeByRootToTheSpoolsOwner) {
+  if (::geteuid() != 0) {
+    // Nobody else can give anything away; then the owner is who we are, and stays.
+    ASSERT_TRUE(Hand(Make("offer", {{"recipients.jsonl", JsonRows(3)}})));
+    return;
+  }
+  constexpr uid_t kSomebody = 4711;
+  ASSERT_EQ(::chown(spool_.c_str(), kSomebody, kSomebody), 0);
+  Write(root_ / "hello.eml", "From: a@b.example\nTo: c@d.example\n\nHi\n");
+  ASSERT_TRUE(Hand(Make("offer", {{"recipients.jsonl", JsonRows(3)}})));
+  ASSERT_TRUE(Hand(root_ / "hello.eml"));
+  for (const char* name : {"offer", "offer/recipients.jsonl", "offer/campaign.toml", "hello.eml"}) {
+    struct stat found {};
+    ASSERT_EQ(::stat((spool_ / "new" / name).c_str(), &found), 0) << name;
+    EXPECT_EQ(found.st_uid, kSomebody) << name;
+    EXPECT_EQ(found.st_gid, kSomebody) << name;
+  }
+}
+
 TEST_F(SubmissionTest, RefusesWhatIntakeWouldRefuse) {
   const std::filesystem::path bad =
       Make("bad", {{"campaign.toml", "format = 1\nx = 1\n"}, {"message.eml", "\n"}, {"recipients.jsonl", ""}});
@@ -50,6 +196,7 @@ TEST_F(SubmissionTest, RefusesWhatIntakeWouldRefuse) {
   EXPECT_THAT(errors, HasSubstr((bad / "campaign.toml").string() + ":2:1: unknown key"));
   EXPECT_THAT(errors, HasSubstr((bad / "message.eml").string() + ":1:1: the message has no From header"));
   EXPECT_EQ(Hand(root_ / "none").error().code, ErrorCode::kNotFound);
+  EXPECT_EQ(Hand("/").error().message, "/ is neither a campaign's directory nor a message *.eml");
   Write(root_ / "x.txt", "x");
   EXPECT_EQ(Hand(root_ / "x.txt").error().code, ErrorCode::kInvalid);
   EXPECT_TRUE(std::filesystem::is_empty(spool_ / "new"));
@@ -112,6 +259,36 @@ TEST_F(SubmissionTest, RendersTheMessageOfARow) {
   EXPECT_THAT(RenderRow(*options_, *files_, clock_, offer, 3).error().message,
               HasSubstr("recipients.jsonl:3: \"bad\" is not an address"));
   EXPECT_EQ(RenderRow(*options_, *files_, clock_, offer, 9).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(SubmissionTest, RendersTheSameAtEachCall) {
+  const std::filesystem::path offer = Make("offer", {{"recipients.jsonl", JsonRows(1)}});
+  const Result<std::string> first = RenderRow(*options_, *files_, clock_, offer, 1);
+  ASSERT_TRUE(first) << first.error().message;
+  clock_.Advance(std::chrono::hours(1));
+  EXPECT_EQ(RenderRow(*options_, *files_, clock_, offer, 1), *first);
+}
+
+TEST_F(SubmissionTest, RendersASingleMessageToEachOfItsRecipients) {
+  Write(root_ / "welcome.eml",
+        "From: shop@example.com\nX-Receiver: ana@example.org\nX-Receiver: bob@example.net\n\nHi {{to}} "
+        "{{name|friend}}\n");
+  const Result<std::string> message = RenderRow(*options_, *files_, clock_, root_ / "welcome.eml", 2);
+  ASSERT_TRUE(message) << message.error().message;
+  EXPECT_THAT(*message, HasSubstr("Hi bob@example.net friend\r\n"));
+  EXPECT_THAT(*message, HasSubstr(".2@out.example.com>"));
+  EXPECT_EQ(RenderRow(*options_, *files_, clock_, root_ / "welcome.eml", 3).error().code, ErrorCode::kNotFound);
+}
+
+TEST_F(SubmissionTest, ChecksASingleMessageAsIntakeWould) {
+  Write(root_ / "nobody.eml", "From: shop@example.com\n\nhi\n");
+  const CampaignReport nobody = CheckCampaign(*options_, *files_, clock_, root_ / "nobody.eml");
+  ASSERT_EQ(nobody.problems.size(), 1u);
+  EXPECT_THAT(nobody.problems[0].message, HasSubstr("no recipient"));
+  Write(root_ / "from.eml", "To: ana@example.org\n\nhi\n");
+  const CampaignReport nameless = CheckCampaign(*options_, *files_, clock_, root_ / "from.eml");
+  ASSERT_EQ(nameless.problems.size(), 1u);
+  EXPECT_EQ(nameless.problems[0].message, "the message has no From header; write one");
 }
 
 TEST(JsonText, EscapesWhatJsonMust) {

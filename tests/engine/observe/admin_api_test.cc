@@ -201,6 +201,28 @@ TEST_F(AdminApiTest, TellsWhatIsStrangeAboutAPause) {
             json::parse(R"({"paused":"mx","note":"nobody knows it"})"));
 }
 
+TEST_F(AdminApiTest, TellsWhatAResumptionLeavesPaused) {
+  using Target = delivery::CoreCommand::Target;
+  const auto note = [&](std::string_view body) {
+    return json::parse(Ask("POST", "/api/v1/resume", "", body).body).value("note", "");
+  };
+  control_.AddCampaign("running", CampaignState::kRunning);
+  EXPECT_EQ(note(R"({"all":true})"), "");
+  control_.AddCampaign("offer", CampaignState::kPaused);
+  control_.pauses = {{Target::kSite, "mx.example.org"}, {Target::kSource, "a"}};
+  EXPECT_THAT(note(R"({"all":true})"), testing::EndsWith(": --site mx.example.org, --source a, campaign offer"));
+  EXPECT_EQ(note(R"({"site":"x"})"), "");
+  control_.pauses.push_back({Target::kAll, ""});
+  EXPECT_THAT(note(R"({"site":"x"})"), HasSubstr("all sending is paused still"));
+}
+
+TEST_F(AdminApiTest, TellsWhatAReloadLeavesForTheNextStart) {
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/reload").body), json::parse(R"({"reloaded":"yes"})"));
+  control_.reload_note = "later: [dns]";
+  EXPECT_EQ(json::parse(Ask("POST", "/api/v1/reload").body),
+            json::parse(R"({"reloaded":"yes","note":"later: [dns]"})"));
+}
+
 TEST_F(AdminApiTest, QueueShowsSitesAndDomains) {
   delivery::CoreSnapshot core;
   core.core = 1;

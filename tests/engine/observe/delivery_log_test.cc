@@ -1,3 +1,4 @@
+#include "engine/observe/accounting.h"
 #include "engine/observe/delivery_log.h"
 
 #include <gmock/gmock.h>
@@ -13,7 +14,6 @@
 #include <fmt/format.h>
 #include <zstd.h>
 
-#include "engine/observe/accounting.h"
 #include "engine/observe/log_files.h"
 #include "tests/engine/observe/temporary_directory.h"
 
@@ -49,6 +49,7 @@ void WriteFile(const fs::path& path, std::string_view text) { std::ofstream(path
 std::vector<std::string> Names(const fs::path& directory) {
   std::vector<std::string> names;
   for (const auto& entry : fs::directory_iterator(directory)) names.push_back(entry.path().filename());
+  std::erase_if(names, [](const std::string& name) { return name.starts_with('.'); });  // locks
   std::ranges::sort(names);
   return names;
 }
@@ -354,6 +355,14 @@ TEST_F(DeliveryLogTest, FindPassesOverADamagedFileAndSaysWhich) {
   ASSERT_TRUE(found);
   EXPECT_THAT(found->lines, SizeIs(2));
   EXPECT_THAT(found->problems, SizeIs(1)) << "a file that cannot be opened is one of those";
+}
+
+TEST_F(DeliveryLogTest, FindsAnAddressInWhateverCaseItIsWritten) {
+  Write(*Open(), "Ana.O@example.org");
+  Write(*Open(), "\"recipient\":\"ana.o@example.org");
+  EXPECT_THAT(Find("ana.o@example.org"), SizeIs(1));
+  EXPECT_THAT(Find("ANA.o@example.org"), SizeIs(1));
+  EXPECT_THAT(Find("ana.p@example.org"), SizeIs(0));
 }
 
 TEST_F(DeliveryLogTest, FindEndsWhenToldTo) {

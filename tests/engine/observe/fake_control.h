@@ -50,10 +50,10 @@ class FakeControl final : public Control {
     if (failure) return std::unexpected(*failure);
     return {};
   }
-  Result<void> Reload() override {
+  Result<std::string> Reload() override {
     ++reloads;
     if (failure) return std::unexpected(*failure);
-    return {};
+    return reload_note;
   }
   std::string Trouble() override { return trouble; }
 
@@ -70,6 +70,7 @@ class FakeControl final : public Control {
   Snapshot snapshot;
   std::vector<queue::CampaignPtr> campaigns;
   std::vector<PauseTarget> pauses;
+  std::string reload_note;
   std::vector<queue::DomainBacklog> backlog;
   std::vector<FoundJob> jobs;
   std::vector<std::string> remaining;
