@@ -72,6 +72,18 @@ void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
   told = trouble;
 }
 
+observe::SuppressionCounts CountSuppressions(const queue::SuppressionStats& stats) {
+  observe::SuppressionCounts counts;
+  for (const auto& [name, list] : stats.lists) {
+    counts.addresses += list.addresses;
+    counts.domains += list.domains;
+  }
+  counts.added_by_rule = stats.added_by_rule;
+  counts.added_by_hand = stats.added_by_hand;
+  counts.removed = stats.removed;
+  return counts;
+}
+
 std::string ToText(const Diagnostics& diagnostics) {
   std::string text;
   for (const Diagnostic& diagnostic : diagnostics) text += "\n" + ToString(diagnostic);
@@ -321,6 +333,7 @@ observe::Snapshot Daemon::Collect(bool with_domains) {
   snapshot.store_batch_requests = store_loop_->counts().requests;
   snapshot.intake = intake_->counts();
   snapshot.commits_failing = !store_loop_->Trouble().empty();
+  snapshot.suppression = CountSuppressions(*store_->suppression_stats());
   const std::lock_guard lock(state_mutex_);
   snapshot.started = started_;
   snapshot.queue_free_share = queue_free_share_;
