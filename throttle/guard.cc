@@ -27,7 +27,7 @@ std::string Percent(double share) { return fmt::format("{:.1f} %", share * 100);
 
 // ---- ShareWindow
 
-ShareWindow::ShareWindow(std::uint32_t tries) : block_tries_(std::max<std::uint32_t>(1, tries / kBlocks)) {}
+ShareWindow::ShareWindow(std::uint32_t tries) : block_tries_(std::max(1u, tries / std::uint32_t{kBlocks})) {}
 
 ShareWindow::Block ShareWindow::Count(bool first, bool second) {
   Block fallen;

@@ -107,7 +107,8 @@ class RandomUse {
     } else if (event == 95 && random_() % 4 == 0) {
       (void)allowance_->Stop(now, std::chrono::seconds(1 + random_() % 60), "rule", kSaid);
     } else if (event == 96 && random_() % 4 == 0) {
-      (void)allowance_->Refused(now, "rule", kSaid, random_());
+      // Now and then enough for the breaker.
+      for (int i = random_() % 4 == 0 ? 25 : 1; i > 0; --i) (void)allowance_->Refused(now, "rule", kSaid, random_());
     } else if (event == 97 && random_() % 4 == 0) {
       (void)allowance_->LowerConnections(now, std::chrono::seconds(random_() % 100), "rule", kSaid);
     } else if (event == 98 && random_() % 20 == 0 && connections_ == 0) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <memory>
 #include <string>
 
 namespace postrider {
@@ -358,6 +359,16 @@ TEST(Allowance, ThrottlingLowersTheRateAtOnceWithoutASavedUpBurst) {
   EXPECT_DOUBLE_EQ(allowance.Describe(After(2s)).adaptive_rate, 1.0 / 60);
 }
 
+TEST(Allowance, APermitFromBeforeTheRateWasLoweredReturnsNothingToTheLoweredOne) {
+  Allowance allowance(kNow, Rated(10), {});
+  ASSERT_TRUE(allowance.AdmitMessage(kNow, kBulk).Go());
+  const Now later = After(50ms);
+  ASSERT_TRUE(allowance.Throttled(later, "rule", kThrottled, 0.1));
+  const Monotonic not_before = allowance.AskMessage(later, kBulk).not_before;
+  allowance.ReturnMessage(later, kNow.monotonic);
+  EXPECT_EQ(allowance.AskMessage(later, kBulk).not_before, not_before);
+}
+
 TEST(Allowance, WithoutARateItStartsFromTheMeasuredOne) {
   Allowance allowance(kNow, Rule(), {});
   for (int i = 0; i < 2400; ++i) Deliver(allowance, After(i * 25ms));
@@ -479,6 +490,68 @@ TEST(Allowance, AWarmingSourceSaysWhenItsDayIsFull) {
   allowance.SetWarmUp(After(26h), nullptr);
   EXPECT_EQ(allowance.Describe(After(26h)).warm_up_day, 0u);
   EXPECT_TRUE(allowance.AskMessage(After(26h), kBulk).Go());
+}
+
+// ---- a restart
+
+std::unique_ptr<Allowance> Restarted(const Allowance& allowance, const EffectiveRule& rule, const Now& before,
+                                     const Now& after) {
+  auto restored = std::make_unique<Allowance>(after, rule, CalendarDayFunction{});
+  const Result<void> result = restored->Restore(after, allowance.Encode(before));
+  EXPECT_TRUE(result.has_value());
+  return restored;
+}
+
+TEST(Allowance, TheTimeAwayCountsAndNoMore) {
+  const EffectiveRule rule = Rated(0.1, 3);
+  Allowance allowance(kNow, rule, {});
+  EXPECT_EQ(SendAll(allowance, kNow, kBulk), 3);
+  const auto wait = [&](const Now& after) {
+    const Admission answer = Restarted(allowance, rule, kNow, after)->AskMessage(after, kBulk);
+    return std::chrono::duration<double>(answer.not_before - after.monotonic).count();
+  };
+  EXPECT_NEAR(wait({Monotonic(5s), kNow.wall + 4s}), 6, 1e-6);
+  // A clock that went back gives nothing.
+  EXPECT_NEAR(wait({Monotonic(5s), kNow.wall - 1h}), 10, 1e-6);
+}
+
+TEST(Allowance, DeliveriesTowardsTheNextConnectionAreKept) {
+  EffectiveRule rule = Rule();
+  rule.start_connections = 2;
+  Allowance allowance(kNow, rule, {});
+  for (int i = 0; i < 19; ++i) Deliver(allowance, kNow);
+  const std::unique_ptr<Allowance> restored = Restarted(allowance, rule, kNow, kNow);
+  EXPECT_EQ(restored->ConnectionLimit(), 2);
+  Deliver(*restored, kNow);
+  EXPECT_EQ(restored->ConnectionLimit(), 3);
+}
+
+TEST(Allowance, StopsAndBreakersEndWhenTheyWouldHave) {
+  for (const bool breaker : {false, true}) {
+    Allowance allowance(kNow, Rule(), {});
+    if (breaker) {
+      for (int i = 0; i < 20; ++i) (void)allowance.Refused(kNow, "refused", kThrottled, 0);
+    } else {
+      (void)allowance.Stop(kNow, 900s, "rule", kThrottled);
+    }
+    const Now after{Monotonic(5s), kNow.wall + 5min};
+    const std::unique_ptr<Allowance> restored = Restarted(allowance, Rule(), After(1min), after);
+    EXPECT_EQ(restored->AskMessage(after, kBulk).limit, Limit::kStopped);
+    EXPECT_EQ(restored->AskMessage(after, kBulk).not_before, after.monotonic + 10min);
+    EXPECT_TRUE(restored->Probing());
+    EXPECT_EQ(restored->Describe(after).mode, Allowance::Mode::kStopped);
+  }
+}
+
+TEST(Allowance, SlowRatesAreSavedWithinASecondAndFastOnesNeedNot) {
+  Allowance fast(kNow, Rated(100), {});
+  EXPECT_TRUE(fast.AdmitMessage(kNow, kBulk).Go());
+  EXPECT_FALSE(fast.Unsaved());
+  Allowance slow(kNow, Rated(1.0 / 60), {});
+  EXPECT_TRUE(slow.AdmitMessage(kNow, kBulk).Go());
+  EXPECT_TRUE(slow.Unsaved());
+  slow.Saved(slow.BeginSave(kNow).number);
+  EXPECT_FALSE(slow.Unsaved());
 }
 
 }  // namespace

@@ -251,53 +251,86 @@ TEST(SharedLimits, OneObjectForEachNameAndFinishedCampaignsAreForgotten) {
   EXPECT_EQ(limits.size(), 2u);
 }
 
-// Cores that want work or do not, return late what did not go, and may forget to give back what they hold, at rates
-// that change.
-TEST(SharedLimit, NoSpanHoldsMoreThanItsRatesAndOneBurstOnAnyNumberOfCores) {
-  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
-    std::mt19937_64 random(seed);
-    const std::size_t cores = std::size_t{1} << (seed % 3);
-    RateAudit audit;
-    const auto limit = std::make_shared<SharedLimit>(Limit::kSourceRate, Limit::kNone);
-    struct Permit {
-      Monotonic taken;
-      std::size_t number;
-    };
-    struct Core {
-      std::unique_ptr<Lease> lease;
-      std::vector<Permit> held;
-      bool wants = true;
-    };
-    std::vector<Core> all(cores);
-    for (Core& core : all) core.lease = std::make_unique<Lease>(limit);
-    Monotonic now = kStart;
-    double rate = 0;
-    for (int step = 0; step < 6000; ++step) {
-      if (step % 1500 == 0) {
-        rate = std::pow(10.0, std::uniform_real_distribution<double>(-1, 4)(random));
-        const double burst = step % 3000 == 0
-                                 ? std::max(1.0, rate)
-                                 : std::max(1.0, rate * std::uniform_real_distribution<double>(0, 2)(random));
-        limit->Set(now, RateLimit{rate, burst}, {});
-        audit.SetRate(now, rate, burst);
+// Cores that want work or do not, return late what did not go, and may forget to give back what they hold.
+struct RandomCores {
+  struct Permit {
+    Monotonic taken;
+    std::size_t number;
+  };
+  struct Core {
+    std::unique_ptr<Lease> lease;
+    std::vector<Permit> held;
+    bool wants = true;
+  };
+
+  RandomCores(std::uint64_t seed, std::size_t count) : random(seed), cores(count) {
+    for (Core& core : cores) core.lease = std::make_unique<Lease>(limit);
+    greedy = random() % 3 == 0;
+  }
+
+  void SetRate(double per_second, double burst) {
+    rate = per_second;
+    limit->Set(now, RateLimit{per_second, burst}, {});
+    audit.SetRate(now, per_second, burst);
+  }
+
+  void Step() {
+    Core& core = cores[random() % cores.size()];
+    if (!greedy && random() % 30 == 0) core.wants = !core.wants;
+    if (!core.wants && random() % 8 == 0) core.lease->ReturnUnused(now);
+    if (core.wants) {
+      // From one to all that it may.
+      const std::uint64_t most = random() % 2 == 0 ? 3 : 100'000;
+      for (std::uint64_t i = 0; i < most && core.lease->Admit(now).Go(); ++i) {
+        core.held.push_back({now, audit.Went(now)});
       }
-      Core& core = all[random() % cores];
-      if (random() % 50 == 0) core.wants = !core.wants;
-      if (!core.wants && random() % 2 == 0) core.lease->ReturnUnused(now);
-      if (core.wants) {
-        for (int i = 0; i < 20 && core.lease->Admit(now).Go(); ++i) core.held.push_back({now, audit.Went(now)});
-      }
-      while (!core.held.empty() && random() % 4 != 0) {
-        if (random() % 3 == 0) {
-          core.lease->Return(now, core.held.back().taken);
-          audit.NeverWent(core.held.back().number);
-        }
-        core.held.pop_back();
-      }
-      now += std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(random() % 2000) * 1e6 / rate));
     }
-    EXPECT_GT(audit.count(), 1000u) << seed;
-    EXPECT_LE(audit.WorstExcess(), 1e-6) << seed << " on " << cores;
+    while (!core.held.empty() && random() % 16 != 0) {
+      if (random() % 5 == 0) {
+        core.lease->Return(now, core.held.back().taken);
+        audit.NeverWent(core.held.back().number);
+      }
+      core.held.pop_back();
+    }
+    now += std::chrono::nanoseconds(static_cast<std::int64_t>(static_cast<double>(random() % 20'000) * 1e6 / rate));
+  }
+
+  std::mt19937_64 random;
+  std::shared_ptr<SharedLimit> limit = std::make_shared<SharedLimit>(Limit::kSourceRate, Limit::kNone);
+  RateAudit audit;
+  std::vector<Core> cores;
+  Monotonic now = kStart;
+  double rate = 1;
+  bool greedy = false;
+};
+
+TEST(SharedLimit, NoSpanHoldsMoreThanItsRateAndTheBurstOnAnyNumberOfCores) {
+  for (std::uint64_t seed = 1; seed <= 90; ++seed) {
+    const std::size_t count = std::size_t{1} << (seed % 3);
+    RandomCores run(seed, count);
+    const double rate = std::pow(10.0, std::uniform_real_distribution<double>(-1, 3)(run.random));
+    const double burst = seed % 2 == 0 ? rate : rate * std::uniform_real_distribution<double>(0, 2)(run.random);
+    run.SetRate(rate, std::max(1.0, burst));
+    for (int step = 0; step < 3000; ++step) run.Step();
+    EXPECT_GT(run.audit.count(), 1000u) << seed;
+    EXPECT_LE(run.audit.WorstExcess(), 1e-6) << seed << " on " << count;
+  }
+}
+
+TEST(SharedLimit, NoSpanHoldsMoreThanItsRatesWhateverTheyChangeTo) {
+  for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+    const std::size_t count = std::size_t{1} << (seed % 3);
+    RandomCores run(seed, count);
+    for (int step = 0; step < 4000; ++step) {
+      if (step % 500 == 0) {
+        const double rate = std::pow(10.0, std::uniform_real_distribution<double>(1, 3)(run.random));
+        // The same burst at any rate, so that it is seen where one rate's lease would be used at another.
+        run.SetRate(rate, 100);
+      }
+      run.Step();
+    }
+    EXPECT_GT(run.audit.count(), 1000u) << seed;
+    EXPECT_LE(run.audit.WorstExcess(), 1e-6) << seed << " on " << count;
   }
 }
 
