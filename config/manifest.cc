@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -18,10 +19,14 @@ namespace {
 constexpr std::size_t kManifestBytesMax = 1 << 20;  // a thousand times a long one
 constexpr std::size_t kHeadersMax = 100;
 constexpr int kPriorityMax = 100;
-constexpr double kRateMax = 1'000'000;  // per second; more than any host sends
+constexpr int kWeightMax = 1000;
+constexpr std::size_t kWindowsMax = 50;  // a different one for each day and season, and some
+constexpr double kRateMax = 1'000'000;   // per second; more than any host sends
 constexpr std::string_view kKeys =
-    "format, class, from, envelope_from, pool, list, start, not_before, expires, rate, priority, duplicates, "
-    "on_unknown, recipients, sha256, max_reject_share, eight_bit, subject, [headers]";
+    "format, class, from, envelope_from, pool, list, start, not_before, expires, rate, priority, weight, canary, "
+    "canary_wait, windows, time_zone, duplicates, on_unknown, recipients, sha256, max_reject_share, eight_bit, "
+    "subject, "
+    "[headers]";
 
 bool HasControl(std::string_view text) {
   return std::any_of(text.begin(), text.end(), [](char c) {
@@ -39,6 +44,10 @@ class Reader {
     if (!root.contains("format")) Report(root.source(), "format is missing; write format = 1");
     if (manifest_.not_before && manifest_.expires && *manifest_.expires <= *manifest_.not_before) {
       Report(root.get("expires")->source(), "expires: it must come after not_before");
+    }
+    CheckCanary(root);
+    if (root.contains("time_zone") && !root.contains("windows")) {
+      Report(root.get("time_zone")->source(), "time_zone is for windows, of which there are none");
     }
     if (diagnostics_.empty()) return std::move(manifest_);
     std::ranges::stable_sort(diagnostics_, {}, [](const Diagnostic& diagnostic) {
@@ -115,6 +124,54 @@ class Reader {
     manifest_.list = *std::move(list);
   }
 
+  // canary = "1%".
+  void TakeCanary(const toml::key& key, const toml::node& node) {
+    constexpr double kLeast = 0.01;
+    constexpr double kMost = 50;
+    const auto* text = node.as_string();
+    double percent = 0;
+    if (text != nullptr && text->get().ends_with('%')) {
+      const char* begin = text->get().data();
+      const char* end = begin + text->get().size() - 1;
+      const auto [stop, error] = std::from_chars(begin, end, percent, std::chars_format::fixed);
+      if (error != std::errc() || stop != end) percent = 0;
+    }
+    if (!(percent >= kLeast && percent <= kMost)) {
+      Report(node.source(), fmt::format("{}: expected a share from \"{}%\" to \"{}%\" in quotes, such as \"1%\"",
+                                        key.str(), kLeast, kMost));
+      return;
+    }
+    manifest_.canary_share = percent / 100;
+  }
+
+  void CheckCanary(const toml::table& root) {
+    if (root.contains("canary_wait") && !root.contains("canary")) {
+      Report(root.get("canary_wait")->source(), "canary_wait is for a canary, of which there is none");
+    }
+    if (root.contains("canary") && manifest_.streaming) {
+      Report(root.get("canary")->source(),
+             "canary: a share of the list is not known before the list is; leave start = \"streaming\" out");
+    }
+  }
+
+  void TakeWindows(const toml::key& key, const toml::node& node) {
+    const FileValue value = ToFileValue(node);
+    const auto* texts = std::get_if<TextList>(&value);
+    if (texts == nullptr || texts->empty() || texts->size() > kWindowsMax) {
+      Report(node.source(), fmt::format("{}: expected a list of 1 to {} windows such as [\"Mon-Fri 08:00-20:00\"]",
+                                        key.str(), kWindowsMax));
+      return;
+    }
+    for (const std::string& text : *texts) {
+      const Result<SendWindow> window = SendWindow::Parse(text);
+      if (!window) {
+        Report(node.source(), fmt::format("{}: {}", key.str(), window.error().message));
+        return;
+      }
+      manifest_.windows.push_back(*window);
+    }
+  }
+
   void TakeDigest(const toml::key& key, const toml::node& node) {
     std::string text;
     TakeText(key, node, text);
@@ -173,10 +230,20 @@ class Reader {
     } else if (name == "expires") {
       TakeMoment(key, node, manifest_.expires);
     } else if (name == "rate") {
-      constexpr double kOnePerHour = 1.0 / 3600;
-      Take(key, node, RateKind{kOnePerHour, kRateMax}, manifest_.messages_per_second);
+      constexpr double kOnePerDay = 1.0 / 86'400;
+      Take(key, node, RateKind{kOnePerDay, kRateMax}, manifest_.messages_per_second);
     } else if (name == "priority") {
       Take(key, node, IntegerKind{-kPriorityMax, kPriorityMax}, manifest_.priority);
+    } else if (name == "weight") {
+      Take(key, node, IntegerKind{1, kWeightMax}, manifest_.weight);
+    } else if (name == "canary") {
+      TakeCanary(key, node);
+    } else if (name == "canary_wait") {
+      Take(key, node, DurationKind{std::chrono::minutes(1), std::chrono::hours(24 * 7)}, manifest_.canary_wait);
+    } else if (name == "windows") {
+      TakeWindows(key, node);
+    } else if (name == "time_zone") {
+      Take(key, node, TimeZoneKind(), manifest_.time_zone);
     } else if (name == "duplicates") {
       bool send = false;
       Choose(key, node, "skip", "send", send);

@@ -2,6 +2,7 @@
 // campaign.toml: what a submitter says about a campaign. Everything wrong in it is reported at once, each with
 // file:line:column; only a syntax error hides the rest. Plain values; intake makes of them what the queue keeps.
 
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -13,6 +14,7 @@
 #include "config/error.h"
 #include "config/mail_class.h"
 #include "config/time.h"
+#include "config/time_zone.h"
 
 namespace postrider {
 
@@ -27,6 +29,11 @@ struct Manifest {
   std::optional<Wall> expires;
   double messages_per_second = 0;  // rate; 0: no limit of its own
   int priority = 0;
+  int weight = 100;         // its share of a site among campaigns of its class
+  double canary_share = 0;  // canary = "1%": so many of its recipients go first; 0: all at once
+  std::chrono::milliseconds canary_wait{std::chrono::minutes(30)};
+  std::vector<SendWindow> windows;  // empty: at any time
+  std::string time_zone = "UTC";    // of the windows
   bool skip_duplicates = true;
   bool report_unknown = false;              // on_unknown = "report"
   std::optional<std::uint64_t> recipients;  // how many rows the list has

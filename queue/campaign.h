@@ -2,6 +2,7 @@
 // A campaign as the queue keeps it: what its submitter said (the manifest), where it stands, and what became of its
 // rows. CampaignPtr is an immutable snapshot; the store makes a new one at each change of state.
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -12,6 +13,7 @@
 #include "config/error.h"
 #include "config/mail_class.h"
 #include "config/time.h"
+#include "config/time_zone.h"
 
 namespace postrider::queue {
 
@@ -45,6 +47,13 @@ struct CampaignSpec {
   std::optional<Wall> expires;     // else release + the class's expiry
   double messages_per_second = 0;  // 0: no limit of its own
   int priority = 0;                // -100..100 among campaigns of its class
+  std::uint32_t weight = 100;      // 1..1000: its share of a site among campaigns of its class
+  // This share of its recipients goes first, across providers; the rest when canary_wait is over and no guard has
+  // paused it. 0: all go at once.
+  double canary_share = 0;
+  std::chrono::milliseconds canary_wait{};
+  std::vector<SendWindow> windows;  // it is sent within these alone; empty: always
+  std::string time_zone = "UTC";    // of the windows
   bool skip_duplicates = true;
   OnUnknown on_unknown = OnUnknown::kRetry;
   bool eight_bit = false;

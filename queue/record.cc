@@ -13,8 +13,8 @@ namespace postrider::queue {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;  // of every value but campaigns
-constexpr std::uint8_t kCampaignVersion = 2;
+constexpr std::uint8_t kVersion = 1;          // of every value but campaigns
+constexpr std::uint8_t kCampaignVersion = 3;  // 2: list and note; 3: weight, canary and send windows
 
 std::unexpected<Error> Corrupt(std::string_view what, std::string_view value) {
   return Fail(ErrorCode::kCorrupt,
@@ -66,6 +66,44 @@ CampaignTotals GetTotals(Decoder& in) {
   return totals;
 }
 
+void PutSending(Encoder& out, const CampaignSpec& spec) {
+  out.Varint(spec.weight);
+  out.Fixed64(std::bit_cast<std::uint64_t>(spec.canary_share));
+  out.Signed(spec.canary_wait.count());
+  out.Text(spec.time_zone);
+  out.Varint(spec.windows.size());
+  for (const SendWindow& window : spec.windows) {
+    out.Byte(window.days);
+    out.Fixed16(window.from);
+    out.Fixed16(window.to);
+  }
+}
+
+void GetSending(Decoder& in, CampaignSpec& spec) {
+  constexpr std::uint64_t kWeightMax = 1000;
+  constexpr std::uint8_t kEveryDay = 0x7f;
+  constexpr std::uint16_t kMinutesOfDay = 24 * 60;
+  const std::uint64_t weight = in.Varint();
+  if (weight == 0 || weight > kWeightMax) in.Stop();
+  spec.weight = static_cast<std::uint32_t>(weight);
+  spec.canary_share = std::bit_cast<double>(in.Fixed64());
+  if (!(spec.canary_share >= 0 && spec.canary_share <= 1)) in.Stop();
+  spec.canary_wait = std::chrono::milliseconds(in.Signed());
+  if (spec.canary_wait.count() < 0) in.Stop();
+  spec.time_zone = in.Text();
+  const std::uint64_t windows = in.Varint();
+  for (std::uint64_t i = 0; i < windows && in.ok(); ++i) {
+    SendWindow window;
+    window.days = in.Byte();
+    window.from = in.Fixed16();
+    window.to = in.Fixed16();
+    const bool good = window.days > 0 && window.days <= kEveryDay && window.from < kMinutesOfDay &&
+                      window.to <= kMinutesOfDay && window.from != window.to;
+    if (!good) in.Stop();
+    spec.windows.push_back(window);
+  }
+}
+
 void PutSpec(Encoder& out, const CampaignSpec& spec) {
   out.Text(spec.name);
   out.Text(spec.digest);
@@ -88,6 +126,7 @@ void PutSpec(Encoder& out, const CampaignSpec& spec) {
     out.Text(text);
   }
   out.Text(spec.list);
+  PutSending(out, spec);
 }
 
 CampaignSpec GetSpec(Decoder& in, std::uint8_t version) {
@@ -116,6 +155,7 @@ CampaignSpec GetSpec(Decoder& in, std::uint8_t version) {
     spec.headers.emplace_back(std::move(name), in.Text());
   }
   if (version >= 2) spec.list = in.Text();
+  if (version >= 3) GetSending(in, spec);
   return spec;
 }
 

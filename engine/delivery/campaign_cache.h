@@ -35,7 +35,7 @@ struct CampaignEntry {
   [[nodiscard]] const queue::CampaignSpec& spec() const { return first->spec; }
   [[nodiscard]] CampaignStanding Standing(Wall now) const;
   // Among the campaigns of its class at a site.
-  [[nodiscard]] std::uint64_t weight() const { return 100; }
+  [[nodiscard]] std::uint64_t weight() const { return first->spec.weight; }
   [[nodiscard]] bool transactional() const { return first->spec.mail_class == MailClass::kTransactional; }
 
   queue::CampaignPtr first;   // never replaced: its strings may be looked at while messages are in flight

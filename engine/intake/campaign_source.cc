@@ -122,6 +122,11 @@ class Loader {
     spec.expires = manifest.expires;
     spec.messages_per_second = manifest.messages_per_second;
     spec.priority = manifest.priority;
+    spec.weight = static_cast<std::uint32_t>(manifest.weight);
+    spec.canary_share = manifest.canary_share;
+    if (manifest.canary_share > 0) spec.canary_wait = manifest.canary_wait;
+    spec.windows = manifest.windows;
+    spec.time_zone = manifest.time_zone;
     spec.skip_duplicates = manifest.skip_duplicates;
     spec.on_unknown = manifest.report_unknown ? queue::OnUnknown::kReport : queue::OnUnknown::kRetry;
     spec.eight_bit = manifest.eight_bit;

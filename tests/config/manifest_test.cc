@@ -48,6 +48,9 @@ not_before = 2026-11-23T09:00:00+01:00
 expires = 2026-11-25T00:00:00.5Z
 rate = "600/min"
 priority = -5
+weight = 300
+windows = ["Mon-Fri 08:00-20:00", "Sat 10:00-12:00"]
+time_zone = "Europe/Paris"
 duplicates = "send"
 on_unknown = "report"
 recipients = 1000
@@ -73,6 +76,11 @@ List-Unsubscribe = "<https://example.com/{{token}}>"
             Wall(std::chrono::sys_days(std::chrono::year(2026) / 11 / 25) + std::chrono::milliseconds(500)));
   EXPECT_DOUBLE_EQ(manifest.messages_per_second, 10);
   EXPECT_EQ(manifest.priority, -5);
+  EXPECT_EQ(manifest.weight, 300);
+  ASSERT_EQ(manifest.windows.size(), 2u);
+  EXPECT_EQ(ToString(manifest.windows[1]), "Sat 10:00-12:00");
+  EXPECT_EQ(manifest.time_zone, "Europe/Paris");
+  EXPECT_EQ(manifest.canary_share, 0);
   EXPECT_FALSE(manifest.skip_duplicates);
   EXPECT_TRUE(manifest.report_unknown);
   EXPECT_EQ(manifest.recipients, 1000u);
@@ -140,6 +148,45 @@ TEST(Manifest, SurvivesDamage) {
       EXPECT_TRUE(parsed.has_value() || !parsed.error().empty());
     }
   }
+}
+
+TEST(Manifest, ACanaryIsAShareThatGoesFirst) {
+  const Manifest manifest = ParseManifest("format = 1\ncanary = \"0.5%\"\ncanary_wait = \"2h\"\n", "m").value();
+  EXPECT_DOUBLE_EQ(manifest.canary_share, 0.005);
+  EXPECT_EQ(manifest.canary_wait, std::chrono::hours(2));
+  EXPECT_EQ(ParseManifest("format = 1\ncanary = \"1%\"\n", "m")->canary_wait, std::chrono::minutes(30));
+}
+
+TEST(Manifest, SaysWhatIsWrongWithSendingTimesAndCanaries) {
+  for (const auto& [line, said] :
+       {std::pair<std::string, std::string>("weight = 0", "m:2:10: weight: expected a whole"),
+        {"weight = 1001", "m:2:10: weight: expected a whole number from 1 to 1000"},
+        {"canary = 1", "m:2:10: canary: expected a share"},
+        {"canary = 0.01", "m:2:10: canary: expected a share"},
+        {"canary = \"1\"", "m:2:10: canary: expected a share"},
+        {"canary = \"%\"", "m:2:10: canary: expected a share"},
+        {"canary = \"0%\"", "m:2:10: canary: expected a share"},
+        {"canary = \"51%\"", "m:2:10: canary: expected a share"},
+        {"canary = \"-1%\"", "m:2:10: canary: expected a share"},
+        {"canary = \"nan%\"", "m:2:10: canary: expected a share"},
+        {"canary = \"1 %\"", "m:2:10: canary: expected a share"},
+        {"canary = \"1%\"\nstart = \"streaming\"", "m:2:10: canary: a share of the list"},
+        {"canary_wait = \"1h\"", "m:2:15: canary_wait is for a canary"},
+        {"canary = \"1%\"\ncanary_wait = \"8d\"", "m:3:15: canary_wait: expected"},
+        {"windows = \"Mon 08:00-20:00\"", "m:2:11: windows: expected a list"},
+        {"windows = []", "m:2:11: windows: expected a list"},
+        {"windows = [1]", "m:2:11: windows: expected a list"},
+        {"windows = [\"Monday 08:00-20:00\"]", "m:2:11: windows: expected days and times"},
+        {"time_zone = \"Europe/Paris\"", "m:2:13: time_zone is for windows"},
+        {"windows = [\"08:00-20:00\"]\ntime_zone = \"Mars\"", "m:3:13: time_zone: no time zone is called \"Mars\""}}) {
+    const auto manifest = ParseManifest("format = 1\n" + line + "\n", "m");
+    ASSERT_FALSE(manifest.has_value()) << line;
+    ASSERT_EQ(manifest.error().size(), 1u) << line;
+    EXPECT_TRUE(ToString(manifest.error().front()).starts_with(said)) << ToString(manifest.error().front());
+  }
+  std::string many = "format = 1\nwindows = [";
+  for (int i = 0; i < 51; ++i) many += "\"08:00-20:00\",";
+  EXPECT_FALSE(ParseManifest(many + "]\n", "m").has_value());
 }
 
 }  // namespace

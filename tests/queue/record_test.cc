@@ -39,6 +39,11 @@ CampaignRecord FullCampaign() {
   campaign.spec.skip_duplicates = false;
   campaign.spec.on_unknown = OnUnknown::kReport;
   campaign.spec.eight_bit = true;
+  campaign.spec.weight = 1000;
+  campaign.spec.canary_share = 0.015;
+  campaign.spec.canary_wait = std::chrono::minutes(90);
+  campaign.spec.time_zone = "Europe/Paris";
+  campaign.spec.windows = {SendWindow::Parse("Mon-Fri 08:00-20:00").value(), SendWindow::Parse("22:00-06:00").value()};
   campaign.spec.headers = {{"List-Unsubscribe", "<https://example.org/u/{{id}}>"}, {"X-Empty", ""}};
   campaign.state = CampaignState::kPaused;
   campaign.totals = {.rows = 1,
@@ -111,6 +116,11 @@ TEST(Record, KeepsEverythingOfACampaign) {
   EXPECT_EQ(read->campaign.spec.headers, record.campaign.spec.headers);
   EXPECT_EQ(read->campaign.spec.priority, -100);
   EXPECT_EQ(read->campaign.spec.messages_per_second, 12.5);
+  EXPECT_EQ(read->campaign.spec.weight, 1000u);
+  EXPECT_EQ(read->campaign.spec.canary_share, 0.015);
+  EXPECT_EQ(read->campaign.spec.canary_wait, std::chrono::minutes(90));
+  EXPECT_EQ(read->campaign.spec.time_zone, "Europe/Paris");
+  EXPECT_EQ(read->campaign.spec.windows, record.campaign.spec.windows);
   EXPECT_EQ(read->campaign.totals.deferrals, record.campaign.totals.deferrals);
   EXPECT_EQ(read->campaign.paused_at, Moment(-5));
   EXPECT_EQ(read->campaign.ended_at, Moment(0));
@@ -123,25 +133,77 @@ TEST(Record, KeepsEverythingOfACampaign) {
   EXPECT_FALSE(plain->campaign.released_at);
 }
 
-TEST(Record, ReadsCampaignsOfAQueueOfFormat1) {
-  // They end their spec with the headers, and the whole with the counters: format 2 adds the list, and at the end the
-  // note, here one octet of length 0 each.
-  CampaignRecord record = FullCampaign();
-  record.campaign.spec.list.clear();
-  record.campaign.note.clear();
-  std::string value = EncodeCampaign(record);
-  record.campaign.spec.list = "x";
-  const std::string with_list = EncodeCampaign(record);
-  const auto list = std::ranges::mismatch(value, with_list).in1;
-  value.erase(list);
-  value.pop_back();
-  value[0] = 1;
-  const auto read = DecodeCampaign(value);
+// A campaign record of version 2 as a program of that time wrote it: FullCampaign() without what version 3 added. That
+// is the list's name, "newsletter", before the state; version 1 had neither that nor the note at the end.
+constexpr std::string_view kVersion2 =
+    "024d0d323032362d31312d6f666665724066666666666666666666666666666666666666666666666666666666666666666666666666"
+    "66666666666666666666666666666666666666666666666666666601011753686f70203c73686f70406578616d706c652e6f72673e13"
+    "626f756e636573406578616d706c652e6f7267047761726d010182c0e285e3680184c0e285e3684029000000000000c7010001010210"
+    "4c6973742d556e7375627363726962651e3c68747470733a2f2f6578616d706c652e6f72672f752f7b7b69647d7d3e07582d456d7074"
+    "79000a6e6577736c6574746572030102030405060708090a0bffffffffffffffffff0180a094a58d1d0c80c0e285e3680186c0e285e3"
+    "680188c0e285e3680109010063ffffffff0f1b3131206f6620323020726f777320776572652072656a6563746564";
+
+std::string FromHex(std::string_view hex) {
+  const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::string bytes;
+  for (std::size_t i = 0; i + 1 < hex.size(); i += 2) {
+    bytes += static_cast<char>(digit(hex[i]) * 16 + digit(hex[i + 1]));
+  }
+  return bytes;
+}
+
+void ExpectOldCampaign(const Result<CampaignRecord>& read, bool with_list) {
   ASSERT_TRUE(read) << read.error().message;
-  EXPECT_EQ(read->campaign.spec.list, "");
-  EXPECT_EQ(read->campaign.spec.headers, record.campaign.spec.headers);
-  EXPECT_EQ(read->campaign.totals.deferrals, record.campaign.totals.deferrals);
-  EXPECT_EQ(read->next_template, record.next_template);
+  const CampaignRecord written = FullCampaign();
+  const CampaignSpec& spec = read->campaign.spec;
+  EXPECT_EQ(spec.list, with_list ? "newsletter" : "");
+  EXPECT_EQ(read->campaign.note, with_list ? written.campaign.note : "");
+  EXPECT_EQ(spec.headers, written.campaign.spec.headers);
+  EXPECT_EQ(spec.messages_per_second, 12.5);
+  EXPECT_EQ(read->campaign.state, CampaignState::kPaused);
+  EXPECT_EQ(read->campaign.totals.deferrals, written.campaign.totals.deferrals);
+  EXPECT_EQ(read->campaign.ended_at, Moment(0));
+  EXPECT_EQ(read->next_template, written.next_template);
+  // What came later has the value it would have had without a word about it.
+  EXPECT_EQ(spec.weight, 100u);
+  EXPECT_EQ(spec.canary_share, 0);
+  EXPECT_EQ(spec.time_zone, "UTC");
+  EXPECT_TRUE(spec.windows.empty());
+}
+
+TEST(Record, ReadsCampaignsOfEarlierVersions) {
+  std::string value = FromHex(kVersion2);
+  ExpectOldCampaign(DecodeCampaign(value), true);
+
+  constexpr std::string_view kList = "\nnewsletter";
+  const std::string note = FullCampaign().campaign.note;
+  value.erase(value.find(kList), kList.size());
+  value.resize(value.size() - note.size() - 1);
+  value[0] = 1;
+  ExpectOldCampaign(DecodeCampaign(value), false);
+
+  value[0] = 4;
+  EXPECT_FALSE(DecodeCampaign(value));
+}
+
+TEST(Record, RefusesSendingThatNoManifestSays) {
+  const auto refused = [](const auto& change) {
+    CampaignRecord record = FullCampaign();
+    change(record.campaign.spec);
+    return !DecodeCampaign(EncodeCampaign(record)).has_value();
+  };
+  EXPECT_FALSE(refused([](CampaignSpec&) {}));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.weight = 0; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.weight = 1001; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.canary_share = -0.1; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.canary_share = 1.1; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.canary_share = std::numeric_limits<double>::quiet_NaN(); }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.canary_wait = std::chrono::milliseconds(-1); }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.windows[0].days = 0; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.windows[0].days = 0x80; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.windows[0].from = 1440; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.windows[1].to = 1441; }));
+  EXPECT_TRUE(refused([](CampaignSpec& spec) { spec.windows[1].to = spec.windows[1].from; }));
 }
 
 TEST(Record, KeepsEverythingOfARetry) {
