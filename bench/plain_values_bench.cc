@@ -1,5 +1,5 @@
-// What the lowest floors cost per recipient: reading an address at intake, asking a path's limits and reading a reply's
-// meaning at delivery, resolving rules when a domain becomes known.
+// What the lowest floors cost per recipient: reading an address at intake, reading a reply's meaning by its codes at
+// delivery, resolving rules when a domain becomes known.
 
 #include <benchmark/benchmark.h>
 
@@ -10,7 +10,6 @@
 #include "config/provider.h"
 #include "config/rules.h"
 #include "throttle/classify.h"
-#include "throttle/path_limits.h"
 
 namespace postrider {
 namespace {
@@ -24,19 +23,6 @@ BENCHMARK_CAPTURE(ParseAddress, quoted, "\"ana maria\"@example.org");
 BENCHMARK_CAPTURE(ParseAddress, utf8_local, "jürgen@example.org");
 BENCHMARK_CAPTURE(ParseAddress, utf8_domain, "ana@bücher.example");
 BENCHMARK_CAPTURE(ParseAddress, refused, "ana..maria@example.org");
-
-void AdmitMessage(benchmark::State& state) {
-  Monotonic now{std::chrono::hours(1)};
-  EffectiveRule rule;
-  rule.connections = 10;
-  rule.message_rate = RateLimit{1e6};
-  PathLimits limits(now, rule);
-  for (auto _ : state) {
-    now += std::chrono::nanoseconds(500);
-    benchmark::DoNotOptimize(limits.AdmitMessage(now));
-  }
-}
-BENCHMARK(AdmitMessage);
 
 void ClassifyReply(benchmark::State& state, int code, std::string_view text) {
   const Reply reply{code, ParseEnhancedCode(text), std::string(text)};

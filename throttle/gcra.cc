@@ -56,11 +56,6 @@ void Gcra::Take(Monotonic now, double count) {
   lows_[low_count_++] = {as_of_, before};
 }
 
-void Gcra::Return(Monotonic now) {
-  depth_ = std::max(0.0, Depth(now) - 1);
-  as_of_ = std::max(as_of_, now);
-}
-
 void Gcra::Return(Monotonic now, Monotonic taken_at, double count) {
   // Without the Take the depth would be lower by `count`, or by as much as was left at its lowest since: from there on
   // it would have stood at nothing.

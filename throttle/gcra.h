@@ -29,8 +29,6 @@ class Gcra {
   [[nodiscard]] double ReserveOf(double share) const;
   // Counts one or more, also where Earliest(now) is later than now.
   void Take(Monotonic now, double count = 1);
-  // Undoes a Take of this very moment whose cause did not happen.
-  void Return(Monotonic now);
   // Undoes an earlier Take. What would have leaked away unused meanwhile is not given back: it would allow more in a
   // span than the rate does. With work waiting all the time nothing leaks unused, and all is given back.
   void Return(Monotonic now, Monotonic taken_at, double count = 1);

@@ -79,11 +79,11 @@ TEST(Gcra, AReturnedPermitIsFreeAgain) {
   Gcra gcra(1, 1);
   gcra.Take(kStart);
   EXPECT_GT(gcra.Earliest(kStart), kStart);
-  gcra.Return(kStart);
+  gcra.Return(kStart, kStart);
   EXPECT_EQ(gcra.Earliest(kStart), kStart);
   // But never makes more than the burst.
-  gcra.Return(kStart);
-  gcra.Return(kStart);
+  gcra.Return(kStart, kStart);
+  gcra.Return(kStart, kStart);
   gcra.Take(kStart);
   EXPECT_EQ(gcra.Earliest(kStart), kStart + 1s);
 }
@@ -193,7 +193,7 @@ History RandomRun(std::mt19937_64& random, int changes, bool wakes_late) {
       if (random() % 16 == 0) {
         // A permit that could not go.
         gcra.Take(now);
-        gcra.Return(now);
+        gcra.Return(now, now);
       }
       gcra.Take(now);
       run.sent.push_back(now);
