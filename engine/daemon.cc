@@ -72,18 +72,6 @@ void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
   told = trouble;
 }
 
-observe::SuppressionCounts CountSuppressions(const queue::SuppressionStats& stats) {
-  observe::SuppressionCounts counts;
-  for (const auto& [name, list] : stats.lists) {
-    counts.addresses += list.addresses;
-    counts.domains += list.domains;
-  }
-  counts.added_by_rule = stats.added_by_rule;
-  counts.added_by_hand = stats.added_by_hand;
-  counts.removed = stats.removed;
-  return counts;
-}
-
 std::string ToText(const Diagnostics& diagnostics) {
   std::string text;
   for (const Diagnostic& diagnostic : diagnostics) text += "\n" + ToString(diagnostic);
@@ -125,7 +113,7 @@ Result<void> Daemon::Start() {
     (void)Stop();
     return cores;
   }
-  auto admin = observe::MakeAdminServer(*options_, *this, tally_);
+  auto admin = observe::MakeAdminServer(*options_, controls(), tally_);
   if (!admin) {
     (void)Stop();
     return std::unexpected(std::move(admin).error());
@@ -172,6 +160,7 @@ Result<void> Daemon::Open() {
                                               command.campaign = std::move(campaign);
                                               Post(command);
                                             });
+  suppression_door_ = std::make_unique<SuppressionDoor>(door_, *store_, *clock_);
   reader_loop_ = std::make_unique<ReaderLoop>(*store_, reader_waker_, std::move(reader_ends));
   intake_door_ = std::make_unique<IntakeDoor>(door_, *store_, options_);
   intake_ = std::make_unique<intake::Intake>(options_, *files_, *intake_door_, *clock_);
@@ -333,7 +322,7 @@ observe::Snapshot Daemon::Collect(bool with_domains) {
   snapshot.store_batch_requests = store_loop_->counts().requests;
   snapshot.intake = intake_->counts();
   snapshot.commits_failing = !store_loop_->Trouble().empty();
-  snapshot.suppression = CountSuppressions(*store_->suppression_stats());
+  snapshot.suppression = CountsOf(*store_->suppression_stats());
   const std::lock_guard lock(state_mutex_);
   snapshot.started = started_;
   snapshot.queue_free_share = queue_free_share_;

@@ -27,6 +27,7 @@
 #include "engine/reader_loop.h"
 #include "engine/store_call.h"
 #include "engine/store_loop.h"
+#include "engine/suppression_door.h"
 #include "queue/files.h"
 #include "queue/job_store.h"
 
@@ -50,6 +51,8 @@ class Daemon : public observe::Control {
   // still holds it.
   [[nodiscard]] bool Stop();
 
+  // Once it is started.
+  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_}; }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // observe::Control
@@ -100,6 +103,7 @@ class Daemon : public observe::Control {
   std::vector<std::unique_ptr<CoreUnit>> units_;
   std::unique_ptr<StoreLoop> store_loop_;
   std::unique_ptr<ReaderLoop> reader_loop_;
+  std::unique_ptr<SuppressionDoor> suppression_door_;
   std::unique_ptr<IntakeDoor> intake_door_;
   std::unique_ptr<intake::Intake> intake_;
   std::unique_ptr<observe::AdminServer> admin_;

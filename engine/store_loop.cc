@@ -185,6 +185,7 @@ void StoreLoop::Maintain(Now now) {
   }
   if (const std::string problem = log_.TakeProblem(); !problem.empty()) observe::LogWarning(problem);
   store_.Purge(now.wall - remember_);
+  store_.PurgeSuppressions(now.wall);
 }
 
 void StoreLoop::SetTrouble(std::string sentence) {

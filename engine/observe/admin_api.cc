@@ -109,8 +109,8 @@ ApiAnswer ErrorAnswer(int status, std::string_view sentence) {
 
 ApiAnswer ErrorAnswer(const Error& error) { return ErrorAnswer(StatusOf(error.code), error.message); }
 
-AdminApi::AdminApi(const Options& options, Control& control, EventTally& tally)
-    : host_name_(options.host_name), log_(options.log), control_(control), tally_(tally) {}
+AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally& tally)
+    : host_name_(options.host_name), log_(options.log), control_(controls.control), tally_(tally) {}
 
 ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   const std::optional<std::vector<std::string>> parsed = ParsePath(request.path);

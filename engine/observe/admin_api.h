@@ -10,7 +10,7 @@
 
 #include "config/error.h"
 #include "config/options.h"
-#include "engine/observe/control.h"
+#include "engine/observe/controls.h"
 #include "engine/observe/event_tally.h"
 
 namespace postrider::observe {
@@ -38,7 +38,7 @@ struct ApiAnswer {
 
 class AdminApi {
  public:
-  AdminApi(const Options& options, Control& control, EventTally& tally);
+  AdminApi(const Options& options, const Controls& controls, EventTally& tally);
   [[nodiscard]] ApiAnswer Handle(const ApiRequest& request);
   // Ends what takes long (a search of the log), so that the program can stop.
   void Stop() { stopping_ = true; }

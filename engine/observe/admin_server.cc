@@ -117,7 +117,7 @@ std::string_view HeaderOf(const mg_connection* connection, const char* name) {
 
 class ApiHandler final : public CivetHandler {
  public:
-  ApiHandler(const Options& options, Control& control, EventTally& tally) : api_(options, control, tally) {
+  ApiHandler(const Options& options, const Controls& controls, EventTally& tally) : api_(options, controls, tally) {
     if (!options.host_name.empty()) own_names_.push_back(options.host_name);
   }
   void Stop() { api_.Stop(); }
@@ -220,9 +220,9 @@ void ShutListener(const SocketAddress& address) {
 
 class CivetAdminServer final : public AdminServer {
  public:
-  CivetAdminServer(const Options& options, Control& control, EventTally& tally,
+  CivetAdminServer(const Options& options, const Controls& controls, EventTally& tally,
                    const std::vector<std::string>& civet_options, const CivetCallbacks& callbacks)
-      : address_(options.admin.listen), handler_(options, control, tally), server_(civet_options, &callbacks) {
+      : address_(options.admin.listen), handler_(options, controls, tally), server_(civet_options, &callbacks) {
     server_.addHandler("/", handler_);
     const std::vector<int> ports = server_.getListeningPorts();
     if (!ports.empty()) address_.port = static_cast<std::uint16_t>(ports.front());
@@ -244,7 +244,8 @@ int Discard(const mg_connection*, const char*) { return 1; }
 
 }  // namespace
 
-Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, Control& control, EventTally& tally) {
+Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, const Controls& controls,
+                                                     EventTally& tally) {
   const SocketAddress& listen = options.admin.listen;
   const std::string address = ToString(listen);
   if (!listen.ip.IsLoopback() && !options.admin.allow_remote) {
@@ -264,7 +265,7 @@ Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, Con
   callbacks.log_message = Discard;
   mg_init_library(MG_FEATURES_DEFAULT);
   try {
-    return std::make_unique<CivetAdminServer>(options, control, tally, civet_options, callbacks);
+    return std::make_unique<CivetAdminServer>(options, controls, tally, civet_options, callbacks);
   } catch (const std::exception& failure) {
     const std::string reason = WhyNot(listen);
     return Fail(ErrorCode::kUnavailable,

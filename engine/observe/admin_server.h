@@ -7,7 +7,7 @@
 
 #include "config/error.h"
 #include "config/options.h"
-#include "engine/observe/control.h"
+#include "engine/observe/controls.h"
 #include "engine/observe/event_tally.h"
 
 namespace postrider::observe {
@@ -19,7 +19,7 @@ class AdminServer {
 };
 
 // Fails with a clear sentence when the address is in use or not allowed.
-[[nodiscard]] Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, Control& control,
+[[nodiscard]] Result<std::unique_ptr<AdminServer>> MakeAdminServer(const Options& options, const Controls& controls,
                                                                    EventTally& tally);
 
 }  // namespace postrider::observe

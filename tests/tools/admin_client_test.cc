@@ -28,7 +28,7 @@ class AdminClientTest : public testing::Test {
   AdminClientTest() {
     Options options;
     options.admin.listen.port = 0;
-    Result<std::unique_ptr<observe::AdminServer>> server = observe::MakeAdminServer(options, control_, tally_);
+    Result<std::unique_ptr<observe::AdminServer>> server = observe::MakeAdminServer(options, control_.All(), tally_);
     EXPECT_TRUE(server) << server.error().message;
     server_ = *std::move(server);
   }

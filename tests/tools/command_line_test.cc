@@ -162,7 +162,7 @@ class DaemonCommandTest : public testing::Test {
     Options options;
     options.admin.listen.port = 0;
     options.log.directory = directory_.path();
-    Result<std::unique_ptr<observe::AdminServer>> server = observe::MakeAdminServer(options, control_, tally_);
+    Result<std::unique_ptr<observe::AdminServer>> server = observe::MakeAdminServer(options, control_.All(), tally_);
     EXPECT_TRUE(server) << server.error().message;
     server_ = *std::move(server);
     queue::CampaignTotals totals;

@@ -22,7 +22,7 @@ using testing::SizeIs;
 
 class AdminApiTest : public testing::Test {
  protected:
-  AdminApiTest() : options_(InDirectory(directory_.path())), api_(options_, control_, tally_) {}
+  AdminApiTest() : options_(InDirectory(directory_.path())), api_(options_, control_.All(), tally_) {}
 
   static Options InDirectory(const std::filesystem::path& directory) {
     Options options;

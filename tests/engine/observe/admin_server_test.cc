@@ -27,7 +27,7 @@ class AdminServerTest : public testing::Test {
   AdminServerTest() {
     options_.admin.listen.port = 0;
     options_.host_name = "mail.example.org";
-    Result<std::unique_ptr<AdminServer>> server = MakeAdminServer(options_, control_, tally_);
+    Result<std::unique_ptr<AdminServer>> server = MakeAdminServer(options_, control_.All(), tally_);
     EXPECT_TRUE(server) << server.error().message;
     if (server) server_ = *std::move(server);
   }
@@ -182,7 +182,7 @@ TEST_F(AdminServerTest, AnswersManyAtOnce) {
 TEST_F(AdminServerTest, SaysWhenItsPortIsTaken) {
   Options options;
   options.admin.listen.port = server_->port();
-  const auto second = MakeAdminServer(options, control_, tally_);
+  const auto second = MakeAdminServer(options, control_.All(), tally_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().code, ErrorCode::kUnavailable);
   EXPECT_THAT(second.error().message, HasSubstr(fmt::format("127.0.0.1:{}", server_->port())));
@@ -194,14 +194,14 @@ TEST(AdminServer, ListensBeyondLoopbackOnlyIfAllowed) {
   EventTally tally(10);
   Options options;
   options.admin.listen = SocketAddress{IpAddress::Parse("0.0.0.0").value(), 0};
-  const auto refused = MakeAdminServer(options, control, tally);
+  const auto refused = MakeAdminServer(options, control.All(), tally);
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code, ErrorCode::kDenied);
   EXPECT_THAT(refused.error().message, HasSubstr("admin.allow_remote"));
   // An address of another host: allowed now, but it cannot be had.
   options.admin.listen.ip = IpAddress::Parse("192.0.2.1").value();
   options.admin.allow_remote = true;
-  const auto foreign = MakeAdminServer(options, control, tally);
+  const auto foreign = MakeAdminServer(options, control.All(), tally);
   ASSERT_FALSE(foreign);
   EXPECT_EQ(foreign.error().code, ErrorCode::kUnavailable);
 }
@@ -211,7 +211,7 @@ TEST(AdminServer, ListensOnIpv6Loopback) {
   EventTally tally(10);
   Options options;
   options.admin.listen = SocketAddress{IpAddress::Parse("::1").value(), 0};
-  const auto server = MakeAdminServer(options, control, tally);
+  const auto server = MakeAdminServer(options, control.All(), tally);
   // A host without IPv6 says so instead.
   if (server) {
     EXPECT_NE((*server)->port(), 0);

@@ -9,7 +9,8 @@
 #include <utility>
 #include <vector>
 
-#include "engine/observe/control.h"
+#include "engine/observe/controls.h"
+#include "tests/engine/observe/fake_suppressions.h"
 
 namespace postrider::observe {
 
@@ -67,6 +68,10 @@ class FakeControl final : public Control {
     campaigns.push_back(std::move(campaign));
   }
 
+  // Of this and what stands beside it.
+  Controls All() { return {*this, suppressions}; }
+
+  FakeSuppressions suppressions;
   Snapshot snapshot;
   std::vector<queue::CampaignPtr> campaigns;
   std::vector<PauseTarget> pauses;
