@@ -23,7 +23,7 @@ using sink::Options;
 using sink::Setting;
 
 constexpr const char* kExamples = R"(
-Personalities: plain, gmail, microsoft, yahoo, comcast. Settings of one address stand behind it
+Personalities: plain, gmail, microsoft, yahoo, comcast, orange, qq. Settings of one address stand behind it
 and win over those of all: --listen 127.0.0.2:2525=gmail,temporary=5%,delay=50ms
 Shares are 2% or 0.02; durations 50ms, 10s, 5m, 2h.
 
@@ -40,6 +40,10 @@ Examples:
       an unpleasant receiver
   postrider sink --listen 127.0.0.1:2525=plain,down-for=10m
       a dead site that comes back
+  postrider sink --listen 127.0.0.2:2525=orange,limits=usual --listen 127.0.0.3:2525=qq,client-messages=60/1m \
+      --listen 127.0.0.4:2525=microsoft,provider=m365,client-connections=10,client-site-connections=3 \
+      --listen 127.0.0.5:2525=microsoft,provider=m365,client-connections=10,client-site-connections=3
+      providers that hold each client address to limits; the summary counts what went beyond them
 
 Signals: SIGUSR1 writes the summary so far; SIGTERM and SIGINT end it in order.
 Exit codes: 0 ended as asked; 1 could not go on (port in use, file not writable); 2 wrong command line.
@@ -120,7 +124,7 @@ void AddOptions(CLI::App& command, CommandLine& line) {
   command
       .add_option("--cores", options.cores,
                   "threads, each with its own connections; greylisting, attempts and "
-                  "connection caps are counted per thread")
+                  "connection-cap are counted per thread, limits of a client over all")
       ->type_name("N")
       ->capture_default_str()
       ->check(CLI::Range(1, 256));

@@ -22,6 +22,12 @@ struct Counts {
   std::uint64_t refused_permanent = 0;      // 5xx to RCPT or content
   std::uint64_t greylisted = 0;             // part of refused_temporary
   std::uint64_t caps_reached = 0;
+  // What a client did beyond the limits of a client: each was refused.
+  std::uint64_t connections_over_limit = 0;
+  std::uint64_t site_connections_over_limit = 0;
+  std::uint64_t connects_over_limit = 0;
+  std::uint64_t messages_over_limit = 0;
+  std::uint64_t refused_in_penalty = 0;
   std::uint64_t faults = 0;           // resets, stalls and closes made on purpose
   std::uint64_t protocol_errors = 0;  // what a correct client never does
   Monotonic first_message{};
@@ -46,6 +52,11 @@ struct Counts {
     refused_permanent += other.refused_permanent;
     greylisted += other.greylisted;
     caps_reached += other.caps_reached;
+    connections_over_limit += other.connections_over_limit;
+    site_connections_over_limit += other.site_connections_over_limit;
+    connects_over_limit += other.connects_over_limit;
+    messages_over_limit += other.messages_over_limit;
+    refused_in_penalty += other.refused_in_penalty;
     faults += other.faults;
     protocol_errors += other.protocol_errors;
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/ip_address.h"
+#include "tools/sink/limits.h"
 
 namespace postrider::sink {
 
@@ -59,6 +60,9 @@ struct Behaviour {
   std::chrono::seconds greylist{0};
   std::uint32_t message_cap = 0;     // messages a connection may bring; 0: any number
   std::uint32_t connection_cap = 0;  // open at once, each core counting its own; 0: any number
+  Limits limits;                     // of one client address, exact over all cores
+  bool usual_limits = false;         // what `limits` and message_cap leave open is as the personality has it
+  std::string provider;              // addresses of one provider count their clients together; empty: alone
   std::vector<Fault> faults;
   std::chrono::milliseconds down_for{0};
   DownMode down_mode = DownMode::kRefuse;

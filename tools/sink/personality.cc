@@ -1,4 +1,4 @@
-// The tables of the five personalities. Texts are those seen in public bounces and in provider documentation; the
+// The tables of the personalities. Texts are those seen in public bounces and in provider documentation; the
 // hosts' numbers are made up.
 
 #include "tools/sink/personality.h"
@@ -7,6 +7,7 @@
 #include <fmt/ranges.h>
 
 #include <array>
+#include <chrono>
 #include <utility>
 
 namespace postrider::sink {
@@ -38,6 +39,10 @@ Personality Plain() {
   p.greylisted = "450 4.2.0 <{to}>: Recipient address rejected: Greylisted, see http://postgrey.schweikert.ch/help/";
   p.message_cap = "421 4.7.0 Too many messages on this connection";
   p.too_many_connections = "421 4.7.0 {host} Error: too many connections from {client}";
+  p.too_many_connects = "421 4.7.0 {host} Error: too many new connections from {client}";
+  p.too_many_messages = "450 4.7.1 {client}: Client host rejected: too many messages, rate limit exceeded";
+  p.usual_limits.connections = 8;
+  p.usual_message_cap = 50;
   p.tls_required = "530 5.7.0 Must issue a STARTTLS command first";
   return p;
 }
@@ -99,6 +104,16 @@ Personality Gmail() {
   p.greylisted = "450 4.2.1 The user you are trying to contact is receiving mail too quickly {id} - gsmtp";
   p.message_cap = "421 4.7.0 Try again later, closing connection. {id} - gsmtp";
   p.too_many_connections = "421 4.7.0 Too many connections from [{client}], closing connection. {id} - gsmtp";
+  p.too_many_connects = "421 4.7.0 Too many new connections from [{client}], try again later. {id} - gsmtp";
+  p.too_many_messages =
+      "421-4.7.28 [{client} 15] Gmail has detected an unusual rate of\n"
+      "421-4.7.28 unsolicited mail originating from your IP address. To protect our\n"
+      "421-4.7.28 users from spam, mail sent from your IP address has been temporarily\n"
+      "421-4.7.28 rate limited. For more information, go to\n"
+      "421 4.7.28  https://support.google.com/mail/?p=UnsolicitedRateLimitError {id} - gsmtp";
+  p.too_many_messages_at = Point::kFinal;
+  p.usual_limits.connections = 5;
+  p.usual_message_cap = 50;
   p.tls_required = "530 5.7.0 Must issue a STARTTLS command first. {id} - gsmtp";
   return p;
 }
@@ -140,6 +155,12 @@ Personality Microsoft() {
   p.too_many_connections =
       "421 4.3.2 The maximum number of concurrent connections has exceeded a limit, closing transmission channel "
       "[{host}]";
+  p.too_many_connects = "421 4.3.2 Service not available: too many new connections from [{client}] [{host}]";
+  p.too_many_messages = "451 4.7.500 Server busy. Please try again later from [{client}]. (S77714) [{host}]";
+  p.usual_limits.connections = 50;
+  p.usual_limits.site_connections = 3;
+  p.usual_limits.connects = {{20, std::chrono::seconds(1)}};
+  p.usual_message_cap = 50;
   p.tls_required = "451 5.7.3 STARTTLS is required to send mail [{host}]";
   return p;
 }
@@ -176,6 +197,12 @@ Personality Yahoo() {
   p.too_many_connections =
       "421 4.7.0 [TSS04] Messages from {client} temporarily deferred due to unexpected volume or user complaints - "
       "4.16.55.1; see https://postmaster.yahooinc.com/error-codes";
+  p.too_many_connects = p.too_many_connections;
+  p.too_many_messages = p.too_many_connections;
+  p.too_many_messages_at = Point::kMail;
+  p.usual_limits.connections = 10;
+  p.usual_limits.penalty = std::chrono::minutes(5);
+  p.usual_message_cap = 20;
   p.tls_required = "530 5.7.0 Must issue a STARTTLS command first";
   return p;
 }
@@ -209,7 +236,80 @@ Personality Comcast() {
   p.greylisted = "450 4.2.0 <{to}> - Recipient temporarily unavailable";
   p.message_cap = "421 4.4.0 {host} Too many messages on this connection";
   p.too_many_connections = "421 {host} comcast Too many sessions opened by {client}";
+  p.too_many_connects = "421 {host} comcast Too many sessions opened too quickly by {client}";
+  p.too_many_messages =
+      "421 4.1.0 {client} Throttled - try again later. Please see "
+      "http://postmaster.comcast.net/smtp-error-codes.php#RL000001";
+  p.usual_limits.connections = 25;
+  p.usual_message_cap = 1000;
   p.tls_required = "530 5.7.0 Must issue a STARTTLS command first";
+  return p;
+}
+
+Personality Orange() {
+  Personality p;
+  p.name = "orange";
+  p.host = "mwinf5c21.orange.fr";
+  p.keywords = {"PIPELINING", "SIZE 44000000", "8BITMIME", "ENHANCEDSTATUSCODES", "STARTTLS"};
+  p.banner = "220 {host} ME ESMTP server ready";
+  p.hello = "250 {host} hello [{client}], pleased to meet you";
+  p.mail_accepted = "250 2.1.0 <{from}> sender ok";
+  p.rcpt_accepted = "250 2.1.5 <{to}> recipient ok";
+  p.data_go_ahead = "354 enter mail, end with \".\" on a line by itself";
+  p.message_accepted = "250 2.0.0 {id} mail accepted for delivery";
+  p.quit = "221 2.0.0 {host} ME closing connection";
+  p.permanent.at_rcpt = {
+      "550 5.1.1 <{to}> Adresse d au moins un destinataire invalide. Invalid recipient. OFR_416 [416]"};
+  p.permanent.at_content = {"550 5.2.0 Mail rejete pour son contenu. Mail rejected. OFR_506 [506]"};
+  p.permanent_wild.at_rcpt = {"552 5.1.1 <{to}> Boite pleine. Recipient overquota. OFR_417 [417]"};
+  p.permanent_wild.at_content = {"550 {host} ME Adresse IP source {client} bloquee pour spam. OFR006_102 [102]"};
+  p.temporary.at_rcpt = {"450 4.2.1 <{to}> Boite momentanement indisponible. Mailbox busy"};
+  p.temporary.at_content = {"451 4.3.0 Erreur temporaire. Temporary failure"};
+  p.temporary_wild.at_rcpt = {"421 4.2.0 Service refuse a {client}. Veuillez essayer plus tard. OFR005_505 [505]"};
+  p.temporary_wild.at_content = {"451 4.3.2 Erreur du systeme, veuillez essayer plus tard"};
+  p.greylisted = "450 4.2.0 <{to}> Veuillez essayer plus tard. Greylisted";
+  p.message_cap = "421 4.7.0 {host} ME Too many messages on this connection, closing connection";
+  p.too_many_connections =
+      "421 {host} ME Trop de connexions de {client}, veuillez verifier votre configuration. OFR005_104 [104]";
+  p.too_many_connects = p.too_many_connections;
+  p.too_many_messages = "421 4.7.0 {host} ME Trop de messages de {client}. Too many messages, slow down";
+  p.too_many_messages_at = Point::kMail;
+  p.usual_limits.connections = 2;
+  p.usual_message_cap = 100;
+  p.tls_required = "530 5.7.0 Must issue a STARTTLS command first";
+  return p;
+}
+
+// Says with 5xx that mail comes too often.
+Personality Qq() {
+  Personality p;
+  p.name = "qq";
+  p.host = "newxmmxszb6-3.qq.com";
+  p.keywords = {"PIPELINING", "SIZE 73400320", "STARTTLS", "8BITMIME"};
+  p.banner = "220 {host} MX QQ Mail Server.";
+  p.hello = "250 {host}";
+  p.mail_accepted = "250 OK.";
+  p.rcpt_accepted = "250 OK";
+  p.data_go_ahead = "354 End data with <CR><LF>.<CR><LF>.";
+  p.message_accepted = "250 OK: queued as {id}.";
+  p.quit = "221 Bye.";
+  p.permanent.at_rcpt = {"550 Mailbox not found [{to}]. https://service.mail.qq.com/detail/122/169"};
+  p.permanent.at_content = {"550 Mail content denied [{id} IP: {client}]. https://service.mail.qq.com/detail/122/171"};
+  p.permanent_wild.at_rcpt = {"550 Mailbox unavailable or access denied [{to}]"};
+  p.permanent_wild.at_content = {"550 Domain frequency limited [{id} IP: {client}]"};
+  p.temporary.at_rcpt = {"451 Mailbox busy [{to}]"};
+  p.temporary.at_content = {"451 Requested action aborted: error in processing [{id}]"};
+  p.temporary_wild.at_rcpt = {"450 Mail is deferred [{to}]"};
+  p.temporary_wild.at_content = {"452 Insufficient system resources [{id}]"};
+  p.greylisted = "450 Mail is deferred, try again later [{to}]";
+  p.message_cap = "421 Too many messages on this connection [{client}]";
+  p.too_many_connections = "421 Connection count limited [{id} IP: {client}]";
+  p.too_many_connects = "550 Connection frequency limited [{id} IP: {client}]";
+  p.too_many_messages = "550 Ip frequency limited [{id} IP: {client}]. https://service.mail.qq.com/detail/122/172";
+  p.too_many_messages_at = Point::kFinal;
+  p.usual_limits.connections = 4;
+  p.usual_message_cap = 8;
+  p.tls_required = "530 Must issue a STARTTLS command first";
   return p;
 }
 
@@ -217,8 +317,13 @@ struct Entry {
   std::string_view name;
   Personality (*make)();
 };
-constexpr std::array<Entry, 5> kEntries{
-    {{"plain", &Plain}, {"gmail", &Gmail}, {"microsoft", &Microsoft}, {"yahoo", &Yahoo}, {"comcast", &Comcast}}};
+constexpr std::array<Entry, 7> kEntries{{{"plain", &Plain},
+                                         {"gmail", &Gmail},
+                                         {"microsoft", &Microsoft},
+                                         {"yahoo", &Yahoo},
+                                         {"comcast", &Comcast},
+                                         {"orange", &Orange},
+                                         {"qq", &Qq}}};
 
 }  // namespace
 

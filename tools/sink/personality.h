@@ -1,6 +1,6 @@
 #pragma once
 // What a mailbox provider's server says: its EHLO offer and the texts of its replies, as public sources show them.
-// An immutable value, made at start by name: plain, gmail, microsoft, yahoo, comcast.
+// An immutable value, made at start by name (PersonalityNames).
 
 #include <cstdint>
 #include <string>
@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "config/error.h"
+#include "tools/sink/limits.h"
+#include "tools/sink/options.h"
 #include "tools/sink/reply_text.h"
 
 namespace postrider::sink {
@@ -29,6 +31,14 @@ struct Personality {
   };
   Refusals permanent, permanent_wild, temporary, temporary_wild;
   ReplyText greylisted, message_cap, too_many_connections, tls_required;
+
+  // About the client, not about the recipient: new connections, and messages, come too fast.
+  ReplyText too_many_connects, too_many_messages;
+  Point too_many_messages_at = Point::kRcpt;  // where messages are counted and refused: kMail, kRcpt or kFinal
+
+  // What operators of senders found it to bear of one address (the setting "limits").
+  Limits usual_limits;
+  std::uint32_t usual_message_cap = 0;
 };
 
 // Fails for an unknown name, and lists the known ones.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <optional>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,18 @@ Offer MakeOffer(std::vector<std::string> keywords, const Behaviour& behaviour, b
   return offer;
 }
 
+// What the settings leave open.
+void TakeUsualLimits(Behaviour& behaviour, const Personality& personality) {
+  Limits& limits = behaviour.limits;
+  const Limits& usual = personality.usual_limits;
+  if (behaviour.message_cap == 0) behaviour.message_cap = personality.usual_message_cap;
+  if (limits.connections == 0) limits.connections = usual.connections;
+  if (limits.site_connections == 0) limits.site_connections = usual.site_connections;
+  if (limits.connects.empty()) limits.connects = usual.connects;
+  if (limits.messages.empty()) limits.messages = usual.messages;
+  if (limits.penalty.count() == 0) limits.penalty = usual.penalty;
+}
+
 }  // namespace
 
 Result<Receiver> MakeReceiver(std::uint16_t index, const ListenOptions& listen, const Options& options) {
@@ -64,6 +77,7 @@ Result<Receiver> MakeReceiver(std::uint16_t index, const ListenOptions& listen, 
   receiver.options = listen;
   receiver.personality = std::move(*personality);
   receiver.recipients_max = options.recipients_per_message_max;
+  if (behaviour.usual_limits) TakeUsualLimits(receiver.options.behaviour, receiver.personality);
   receiver.message_limit_bytes = options.message_bytes_max;
 
   std::vector<std::string>& keywords = receiver.personality.keywords;
@@ -91,6 +105,29 @@ Result<Receiver> MakeReceiver(std::uint16_t index, const ListenOptions& listen, 
   receiver.in_the_clear = MakeOffer(keywords, behaviour, false);
   receiver.in_tls = MakeOffer(keywords, behaviour, true);
   return receiver;
+}
+
+Result<ClientLimitsList> ShareLimits(std::span<Receiver> receivers) {
+  ClientLimitsList all;
+  std::map<std::string, ClientLimits*> by_provider;
+  for (Receiver& receiver : receivers) {
+    const Behaviour& behaviour = receiver.options.behaviour;
+    ClientLimits* shared = nullptr;
+    if (const auto known = by_provider.find(behaviour.provider); known != by_provider.end()) shared = known->second;
+    const bool first = !by_provider.contains(behaviour.provider);
+    if (!first && (shared != nullptr ? shared->limits() : Limits{}) != behaviour.limits) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("--listen {}: another address of provider {} has other limits of a client; addresses of "
+                              "one provider need the same",
+                              ToString(receiver.options.address), behaviour.provider));
+    }
+    if (shared == nullptr && behaviour.limits.any()) {
+      shared = all.emplace_back(std::make_unique<ClientLimits>(behaviour.limits)).get();
+    }
+    if (!behaviour.provider.empty()) by_provider[behaviour.provider] = shared;
+    receiver.limits = shared;
+  }
+  return all;
 }
 
 }  // namespace postrider::sink

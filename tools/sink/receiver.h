@@ -3,9 +3,13 @@
 // cores.
 
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "config/error.h"
+#include "tools/sink/limits.h"
 #include "tools/sink/options.h"
 #include "tools/sink/personality.h"
 
@@ -32,8 +36,14 @@ struct Receiver {
   Offer in_the_clear, in_tls;
   std::uint64_t message_limit_bytes = 0;
   std::uint32_t recipients_max = 0;
+  ClientLimits* limits = nullptr;  // of its provider, the only part that changes; null: none
 };
 
 [[nodiscard]] Result<Receiver> MakeReceiver(std::uint16_t index, const ListenOptions& listen, const Options& options);
+
+// Makes what the receivers with limits point to, one for each provider, and owns it. Fails where addresses of one
+// provider have different limits.
+using ClientLimitsList = std::vector<std::unique_ptr<ClientLimits>>;
+[[nodiscard]] Result<ClientLimitsList> ShareLimits(std::span<Receiver> receivers);
 
 }  // namespace postrider::sink

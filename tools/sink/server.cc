@@ -89,6 +89,9 @@ Result<void> Server::Prepare() {
     receivers_.push_back(std::move(*receiver));
     addresses_.push_back(listen.address);
   }
+  Result<ClientLimitsList> limits = ShareLimits(receivers_);
+  if (!limits) return std::unexpected(limits.error());
+  limits_ = std::move(*limits);
   if (speaks_tls) {
     tls::ServerSettings settings;
     settings.certificate_file = options_.certificate_file;

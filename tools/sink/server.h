@@ -49,6 +49,7 @@ class Server {
   Options options_;
   std::unique_ptr<io::Clock> clock_;
   Monotonic epoch_{};
+  ClientLimitsList limits_;
   std::vector<Receiver> receivers_;
   std::vector<SocketAddress> addresses_;
   std::unique_ptr<tls::TlsServer> tls_;

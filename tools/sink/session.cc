@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <chrono>
 #include <iterator>
+#include <utility>
 
 #include "config/check.h"
 #include "tools/sink/hash.h"
@@ -50,7 +51,10 @@ Session::Session(const Receiver& receiver, Counts& counts, SessionContext& conte
   fmt::format_to(std::back_inserter(id_), "{:x}", connection_);
 }
 
-Session::~Session() { DropContent(); }
+Session::~Session() {
+  StopCounting();
+  DropContent();
+}
 
 Session::Step Session::Start(Now now, bool too_many, std::string& out) {
   now_ = now;
@@ -58,6 +62,10 @@ Session::Step Session::Start(Now now, bool too_many, std::string& out) {
   if (too_many) {
     ++counts_.connections_refused;
     return Play(receiver_.personality.too_many_connections);
+  }
+  if (const ReplyText* refusal = CountConnection()) {
+    Play(*refusal);
+    return Step::kLinger;  // closed whatever the code is
   }
   if (Hits(Point::kBanner)) return Break();
   date_ = fmt::format(
@@ -84,7 +92,41 @@ Session::Step Session::Receive(std::string_view input, Now now, std::string& out
     }
   }
   input_ = {};
+  if (step == Step::kClose || step == Step::kLinger || step == Step::kReset) StopCounting();
   return step;
+}
+
+const ReplyText* Session::CountConnection() {
+  if (receiver_.limits == nullptr) return nullptr;
+  const Personality& personality = receiver_.personality;
+  switch (receiver_.limits->Connect(client_, receiver_.index, now_.monotonic)) {
+    case Passed::kConnections:
+      ++counts_.connections_over_limit;
+      return &personality.too_many_connections;
+    case Passed::kSiteConnections:
+      ++counts_.site_connections_over_limit;
+      return &personality.too_many_connections;
+    case Passed::kConnects:
+      ++counts_.connects_over_limit;
+      return &personality.too_many_connects;
+    default:
+      counted_open_ = true;
+      return nullptr;
+  }
+}
+
+// Where this personality refuses what comes too fast; elsewhere nothing is counted.
+const ReplyText* Session::CountMessage(Point point) {
+  const Personality& personality = receiver_.personality;
+  if (receiver_.limits == nullptr || point != personality.too_many_messages_at) return nullptr;
+  const Passed passed = receiver_.limits->Message(client_, now_.monotonic);
+  if (passed == Passed::kNothing) return nullptr;
+  ++(passed == Passed::kPenalty ? counts_.refused_in_penalty : counts_.messages_over_limit);
+  return &personality.too_many_messages;
+}
+
+void Session::StopCounting() {
+  if (std::exchange(counted_open_, false)) receiver_.limits->Disconnected(client_, receiver_.index);
 }
 
 void Session::TlsOpened(bool resumed) {
@@ -192,6 +234,8 @@ Session::Step Session::EndOfMessage() {
   } else if (no_room_) {
     ++counts_.refused_temporary;
     step = Say("452 4.3.1 Insufficient system storage");
+  } else if (const ReplyText* refusal = CountMessage(Point::kFinal)) {
+    step = Play(*refusal, recipients_[0].address);
   } else if (ruling_.kind != Ruling::Kind::kAccept) {
     step = Refuse(ruling_, recipients_[ruled_recipient_].address);
   } else {

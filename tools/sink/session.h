@@ -84,7 +84,8 @@ class Session {
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
 
-  // The banner. too_many: the receiver's connection cap is passed. With implicit TLS, after TlsOpened.
+  // The banner. too_many: the receiver's connection cap is passed. With implicit TLS, after TlsOpened. From here on the
+  // connection counts for the limits of its client, until a step ends it or the session is destroyed.
   Step Start(Now now, bool too_many, std::string& out);
   // Takes the whole of input; replies are appended to out. Not to be called again after any step but kGoOn, kStartTls.
   Step Receive(std::string_view input, Now now, std::string& out);
@@ -123,6 +124,10 @@ class Session {
   void ForgetTransaction();
   void DropContent();
 
+  // Of the limits of a client: null, or the refusal.
+  [[nodiscard]] const ReplyText* CountConnection();
+  [[nodiscard]] const ReplyText* CountMessage(Point point);
+  void StopCounting();
   Step Play(const ReplyText& reply, std::string_view to = {});  // a 421 ends the conversation
   Step Say(std::string_view reply);
   Step SayError(std::string_view reply);  // counts; too many end the conversation
@@ -160,6 +165,7 @@ class Session {
   std::uint32_t errors_ = 0;
   std::uint32_t auth_failures_ = 0;
   std::uint32_t messages_ = 0;  // accepted on this connection
+  bool counted_open_ = false;   // by the limits of a client
 
   // The transaction.
   bool in_transaction_ = false;

@@ -104,6 +104,7 @@ Session::Step Session::DoMail(std::string_view arguments) {
     return SayError("553 5.1.7 The sender's address is not a valid mailbox");
   }
   if (Hits(Point::kMail)) return Break();
+  if (const ReplyText* refusal = CountMessage(Point::kMail)) return Play(*refusal);
   in_transaction_ = true;
   from_ = argument->path;
   id_.clear();
@@ -149,6 +150,7 @@ Session::Step Session::DoRcpt(std::string_view arguments) {
   if (by_bdat_) return Say("503 5.5.1 RCPT after BDAT");
   if (recipient_count_ >= receiver_.recipients_max) return Say("452 4.5.3 Too many recipients");
   if (Hits(Point::kRcpt)) return Break();
+  if (const ReplyText* refusal = CountMessage(Point::kRcpt)) return Play(*refusal, argument->path);
 
   if (recipient_count_ == recipients_.size()) recipients_.emplace_back();
   AcceptedRecipient& recipient = recipients_[recipient_count_];

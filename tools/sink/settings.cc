@@ -153,7 +153,52 @@ Result<void> SetDown(Behaviour& behaviour, std::string_view value) {
   return Duration<&Behaviour::down_for>(behaviour, value);
 }
 
-constexpr std::array<Setting, 21> kSettings{{
+// "600/1m". So many moments of each client are kept.
+constexpr std::uint32_t kWindowCountMax = 1'000'000;
+
+Result<WindowLimit> ParseWindowLimit(std::string_view text) {
+  WindowLimit limit;
+  const std::size_t slash = std::min(text.find('/'), text.size());
+  const Result<milliseconds> window = ParseDuration(slash == text.size() ? text : text.substr(slash + 1));
+  if (slash == text.size() || !window || window->count() == 0 || !ReadWhole(text.substr(0, slash), limit.count) ||
+      limit.count == 0 || limit.count > kWindowCountMax) {
+    return Expected(fmt::format("N/DURATION with N from 1 to {}, as in 600/1m", kWindowCountMax), text);
+  }
+  limit.window = *window;
+  return limit;
+}
+
+template <auto Member>
+Result<void> AddWindow(Behaviour& behaviour, std::string_view value) {
+  return Keep(ParseWindowLimit(value), [&](WindowLimit limit) { (behaviour.limits.*Member).push_back(limit); });
+}
+
+template <auto Member>
+Result<void> CountOfClient(Behaviour& behaviour, std::string_view value) {
+  std::uint32_t number = 0;
+  if (!ReadWhole(value, number)) return Expected("a whole number (0: no limit)", value);
+  behaviour.limits.*Member = number;
+  return {};
+}
+
+Result<void> SetPenalty(Behaviour& behaviour, std::string_view value) {
+  return Keep(ParseDuration(value), [&](milliseconds duration) { behaviour.limits.penalty = duration; });
+}
+
+Result<void> SetProvider(Behaviour& behaviour, std::string_view value) {
+  if (!std::ranges::all_of(value, [](char c) { return c > ' ' && c < 0x7F; }) || value.empty()) {
+    return Expected("a name", value);
+  }
+  behaviour.provider = value;
+  return {};
+}
+
+Result<void> SetLimits(Behaviour& behaviour, std::string_view value) {
+  constexpr std::array<std::pair<std::string_view, bool>, 2> kKinds{{{"usual", true}, {"none", false}}};
+  return Keep(OneOf(kKinds, value), [&](bool usual) { behaviour.usual_limits = usual; });
+}
+
+constexpr std::array<Setting, 28> kSettings{{
     {"tls", "MODE", "none, starttls (offered), required (no mail without), or implicit (as on port 465)", &SetTls},
     {"auth", "USER:PASSWORD", "offer AUTH PLAIN and LOGIN for this account", &SetAuth},
     {"auth-required", "on|off", "refuse mail before AUTH", &Switch<&Behaviour::auth_required>},
@@ -177,6 +222,21 @@ constexpr std::array<Setting, 21> kSettings{{
     {"message-cap", "N", "answer 421 to what would be message N+1 of a connection", &Count<&Behaviour::message_cap>},
     {"connection-cap", "N", "answer 421 to more than N open connections (per core)",
      &Count<&Behaviour::connection_cap>},
+    {"limits", "usual|none",
+     "hold clients to what the personality's provider is known to bear (connections, messages of "
+     "one); the settings below say otherwise",
+     &SetLimits},
+    {"client-connections", "N",
+     "of one client address open at once: more are refused in the provider's words, and counted "
+     "in the summary as over the limit, as with the next four",
+     &CountOfClient<&Limits::connections>},
+    {"client-site-connections", "N", "of these, at one listen address", &CountOfClient<&Limits::site_connections>},
+    {"client-connects", "N/DURATION", "new connections of one client address within any so long time; may be repeated",
+     &AddWindow<&Limits::connects>},
+    {"client-messages", "N/DURATION", "its messages, the same; may be repeated", &AddWindow<&Limits::messages>},
+    {"penalty", "DURATION", "refuse all messages of a client for so long once it sent too many", &SetPenalty},
+    {"provider", "NAME", "addresses of the same name count each client together, as the sites of one provider do",
+     &SetProvider},
     {"reset", "POINT:SHARE[:NTH]",
      "break this share of the connections (RST) at that point of their NTH message; "
      "points: banner, ehlo, mail, rcpt, data, content, final (accepted, but never said)",

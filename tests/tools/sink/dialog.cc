@@ -7,6 +7,7 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string_view>
 
 #include "tools/sink/session.h"
@@ -97,7 +98,11 @@ class Runner {
     if (!listen) return listen.error().message;
     Result<Receiver> receiver = MakeReceiver(0, *listen, {});
     if (!receiver) return receiver.error().message;
+    session_.reset();
     receiver_ = std::move(*receiver);
+    Result<ClientLimitsList> limits = ShareLimits(std::span(&receiver_, 1));
+    if (!limits) return limits.error().message;
+    limits_ = std::move(*limits);
     session_ = std::make_unique<Session>(receiver_, counts_, context_, 7, "192.0.2.1");
     step_ = session_->Start(now_, false, output_);
     return {};
@@ -137,6 +142,7 @@ class Runner {
   Counts counts_;
   Tally tally_{1, 1000};
   SessionContext context_{tally_};
+  ClientLimitsList limits_;
   std::unique_ptr<Session> session_;
   Now now_{Monotonic(std::chrono::hours(1)), Wall(std::chrono::hours(24 * 365 * 56))};
   Session::Step step_ = Session::Step::kGoOn;

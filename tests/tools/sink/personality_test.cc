@@ -33,7 +33,7 @@ void ExpectWellFormed(const ReplyText& reply, int first, int last) {
 }
 
 TEST(Personality, SpeaksWellFormedRepliesOfTheRightKind) {
-  ASSERT_EQ(PersonalityNames().size(), 5u);
+  ASSERT_EQ(PersonalityNames().size(), 7u);
   for (const std::string_view name : PersonalityNames()) {
     const Result<Personality> made = MakePersonality(name);
     ASSERT_TRUE(made);
@@ -49,6 +49,10 @@ TEST(Personality, SpeaksWellFormedRepliesOfTheRightKind) {
     ExpectWellFormed(p.message_cap, 421, 421);
     ExpectWellFormed(p.too_many_connections, 421, 421);
     ExpectWellFormed(p.tls_required, 451, 530);
+    ExpectWellFormed(p.too_many_connects, 421, 550);
+    ExpectWellFormed(p.too_many_messages, 421, 550);
+    EXPECT_GT(p.usual_limits.connections, 0u);
+    EXPECT_GT(p.usual_message_cap, 0u);
     for (const Personality::Refusals* refusals : {&p.permanent, &p.permanent_wild}) {
       EXPECT_FALSE(refusals->at_rcpt.empty() || refusals->at_content.empty());
       for (const ReplyText& reply : refusals->at_rcpt) ExpectWellFormed(reply, 550, 559);
@@ -66,7 +70,7 @@ TEST(Personality, OfAnUnknownNameListsTheKnownOnes) {
   const Result<Personality> made = MakePersonality("gmial");
   ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message, HasSubstr("gmial"));
-  EXPECT_THAT(made.error().message, HasSubstr("plain, gmail, microsoft, yahoo, comcast"));
+  EXPECT_THAT(made.error().message, HasSubstr("plain, gmail, microsoft, yahoo, comcast, orange, qq"));
 }
 
 TEST(Receiver, OffersWhatItsProviderOffers) {
@@ -79,6 +83,8 @@ TEST(Receiver, OffersWhatItsProviderOffers) {
                       {"microsoft", 49283072, true, true, true, true, true, true},
                       {"yahoo", 41943040, true, false, false, true, false, false},
                       {"comcast", 36700160, false, false, false, true, false, false},
+                      {"orange", 44000000, true, false, false, true, false, false},
+                      {"qq", 73400320, true, false, false, true, false, false},
                       {"plain", 52428800, true, true, false, true, true, false}};
   for (const Row& row : rows) {
     ListenOptions listen;

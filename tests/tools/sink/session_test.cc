@@ -180,6 +180,33 @@ TEST_F(SessionTest, RefusesAConnectionTooMany) {
   EXPECT_EQ(counts_.connections_refused, 1u);
 }
 
+TEST_F(SessionTest, RefusesAClientsConnectionTooManyAndForgetsTheOneThatQuit) {
+  std::vector<Receiver> receivers{
+      MakeReceiver(0, ParseListen("127.0.0.1:25=orange,limits=usual", {}).value(), {}).value()};
+  const ClientLimitsList limits = ShareLimits(receivers).value();
+  const auto open = [&](std::optional<Session>& session, const char* client) {
+    std::string out;
+    session.emplace(receivers[0], counts_, context_, 1, client);
+    const Session::Step step = session->Start(now_, false, out);
+    if (step == Session::Step::kLinger) {
+      EXPECT_THAT(out, HasSubstr("421 mwinf5c21.orange.fr ME Trop de connexions de 192.0.2.1"));
+    }
+    return step == Session::Step::kGoOn;
+  };
+  std::optional<Session> first, second, third, other;
+  EXPECT_TRUE(open(first, "192.0.2.1"));
+  EXPECT_TRUE(open(second, "192.0.2.1"));
+  EXPECT_FALSE(open(third, "192.0.2.1"));
+  EXPECT_TRUE(open(other, "192.0.2.2"));
+  EXPECT_EQ(counts_.connections_over_limit, 1u);
+  std::string out;
+  EXPECT_EQ(first->Receive("QUIT\r\n", now_, out), Session::Step::kClose);
+  EXPECT_TRUE(open(third, "192.0.2.1")) << "whoever quit is gone, even before the socket is";
+  first.reset();
+  EXPECT_FALSE(open(first, "192.0.2.1")) << "and is not counted twice";
+  EXPECT_EQ(counts_.connections_over_limit, 2u);
+}
+
 TEST_F(SessionTest, BreaksTheShareOfConnectionsThatWasAsked) {
   Open("127.0.0.1:25=plain,reset=mail:20%");
   int broken = 0;

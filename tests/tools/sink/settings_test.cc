@@ -27,7 +27,9 @@ TEST(Listen, LetsItsOwnSettingsWin) {
   defaults.temporary_share = 0.25;
   const Result<ListenOptions> listen = ParseListen(
       "[::1]:0=yahoo,temporary=5%,delay=50ms,tls=implicit,reset=data:1%,stall=final:0.5:3,size=off,"
-      "chunking=on,auth=user:pass:word,down-for=10s:close,message-cap=20,replies=wild,greylist=1500ms",
+      "chunking=on,auth=user:pass:word,down-for=10s:close,message-cap=20,replies=wild,greylist=1500ms,"
+      "limits=usual,client-connections=4,client-site-connections=2,client-connects=10/1s,client-messages=600/1m,"
+      "client-messages=9/1s,penalty=5m,provider=p",
       defaults);
   ASSERT_TRUE(listen) << listen.error().message;
   const Behaviour& b = listen->behaviour;
@@ -49,6 +51,14 @@ TEST(Listen, LetsItsOwnSettingsWin) {
   EXPECT_EQ(b.down_for, std::chrono::seconds(10));
   EXPECT_EQ(b.down_mode, DownMode::kClose);
   EXPECT_EQ(b.message_cap, 20u);
+  EXPECT_TRUE(b.usual_limits);
+  EXPECT_EQ(b.provider, "p");
+  const Limits limits{.connections = 4,
+                      .site_connections = 2,
+                      .connects = {{10, milliseconds(1000)}},
+                      .messages = {{600, milliseconds(60'000)}, {9, milliseconds(1000)}},
+                      .penalty = milliseconds(300'000)};
+  EXPECT_EQ(b.limits, limits);
   EXPECT_TRUE(b.wild_replies);
   EXPECT_EQ(b.greylist, std::chrono::seconds(2));  // never shorter than asked
 }
@@ -76,6 +86,16 @@ TEST(Listen, SaysWhatIsWrongAndWhatWasExpected) {
       {"127.0.0.1:25=plain,message-cap=-1", "whole number"},
       {"127.0.0.1:25=plain,pipelining=yes", "on or off"},
       {"127.0.0.1:25=plain,down-for=1s:open", "one of refuse, close"},
+      {"127.0.0.1:25=plain,limits=on", "one of usual, none"},
+      {"127.0.0.1:25=plain,client-connections=-1", "whole number"},
+      {"127.0.0.1:25=plain,client-messages=600", "N/DURATION"},
+      {"127.0.0.1:25=plain,client-messages=/1m", "N/DURATION"},
+      {"127.0.0.1:25=plain,client-messages=0/1m", "N/DURATION"},
+      {"127.0.0.1:25=plain,client-messages=1000001/1m", "N/DURATION"},
+      {"127.0.0.1:25=plain,client-connects=5/0s", "N/DURATION"},
+      {"127.0.0.1:25=plain,client-connects=5/1x", "N/DURATION"},
+      {"127.0.0.1:25=plain,penalty=5x", "expected a duration"},
+      {"127.0.0.1:25=plain,provider=", "a name"},
   };
   for (const auto& [text, problem] : cases) {
     const Result<ListenOptions> listen = ParseListen(text, {});
