@@ -282,38 +282,54 @@ void Daemon::StopSending(std::string reason) {
   Post(command);
 }
 
+void Daemon::AskCores(bool with_domains, bool with_unmatched) {
+  delivery::CoreCommand command;
+  command.kind = delivery::CoreCommand::Kind::kSnapshot;
+  command.with_domains = with_domains;
+  command.with_unmatched = with_unmatched;
+  {
+    const std::lock_guard commands(command_mutex_);
+    for (std::size_t core = 0; core < cores_started_; ++core) {
+      delivery::CoreCommand* slot = units_[core]->commands.Reserve();
+      if (slot == nullptr) continue;  // then the last one is shown again
+      *slot = command;
+      units_[core]->commands.Publish();
+      ++snapshots_due_[core];
+    }
+  }
+  const Monotonic deadline = clock_->Read().monotonic + kSnapshotDeadline;
+  while (true) {
+    bool missing = false;
+    for (std::size_t core = 0; core < units_.size(); ++core) {
+      while (delivery::CoreSnapshot* answer = units_[core]->snapshots.Peek()) {
+        last_snapshots_[core] = std::move(*answer);
+        units_[core]->snapshots.Pop();
+        if (snapshots_due_[core] > 0) --snapshots_due_[core];
+      }
+      missing |= snapshots_due_[core] > 0;
+    }
+    const Monotonic now = clock_->Read().monotonic;
+    if (!missing || now >= deadline) return;
+    collector_waker_.Wait(deadline - now);
+  }
+}
+
+UnmatchedReplies Daemon::Unmatched() {
+  const std::lock_guard lock(collect_mutex_);
+  AskCores(false, true);
+  UnmatchedReplies all;
+  for (delivery::CoreSnapshot& core : last_snapshots_) {
+    if (core.unmatched) all.Merge(*core.unmatched);
+    core.unmatched.reset();  // a scrape does not carry it about
+  }
+  return all;
+}
+
 observe::Snapshot Daemon::Collect(bool with_domains) {
   observe::Snapshot snapshot;
   {
     const std::lock_guard lock(collect_mutex_);
-    delivery::CoreCommand command;
-    command.kind = delivery::CoreCommand::Kind::kSnapshot;
-    command.with_domains = with_domains;
-    {
-      const std::lock_guard commands(command_mutex_);
-      for (std::size_t core = 0; core < cores_started_; ++core) {
-        delivery::CoreCommand* slot = units_[core]->commands.Reserve();
-        if (slot == nullptr) continue;  // then the last one is shown again
-        *slot = command;
-        units_[core]->commands.Publish();
-        ++snapshots_due_[core];
-      }
-    }
-    const Monotonic deadline = clock_->Read().monotonic + kSnapshotDeadline;
-    while (true) {
-      bool missing = false;
-      for (std::size_t core = 0; core < units_.size(); ++core) {
-        while (delivery::CoreSnapshot* answer = units_[core]->snapshots.Peek()) {
-          last_snapshots_[core] = *answer;
-          units_[core]->snapshots.Pop();
-          if (snapshots_due_[core] > 0) --snapshots_due_[core];
-        }
-        missing |= snapshots_due_[core] > 0;
-      }
-      const Monotonic now = clock_->Read().monotonic;
-      if (!missing || now >= deadline) break;
-      collector_waker_.Wait(deadline - now);
-    }
+    AskCores(with_domains, false);
     snapshot.cores = last_snapshots_;
   }
   snapshot.time = clock_->Read();
@@ -323,6 +339,7 @@ observe::Snapshot Daemon::Collect(bool with_domains) {
   snapshot.intake = intake_->counts();
   snapshot.commits_failing = !store_loop_->Trouble().empty();
   snapshot.suppression = CountsOf(*store_->suppression_stats());
+  for (const delivery::CoreSnapshot& core : snapshot.cores) snapshot.suppression.held += core.counts.suppressions_held;
   const std::lock_guard lock(state_mutex_);
   snapshot.started = started_;
   snapshot.queue_free_share = queue_free_share_;

@@ -58,6 +58,7 @@ class Daemon : public observe::Control {
   // observe::Control
   observe::Snapshot Collect() override { return Collect(false); }
   observe::Snapshot CollectWithDomains() override { return Collect(true); }
+  UnmatchedReplies Unmatched() override;
   std::vector<queue::CampaignPtr> Campaigns() override;
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override;
   Result<std::string> Pause(const observe::PauseTarget& target) override;
@@ -77,6 +78,8 @@ class Daemon : public observe::Control {
   void Post(const delivery::CoreCommand& command);
   bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
   observe::Snapshot Collect(bool with_domains);
+  // Asks each core for a snapshot and waits for the answers, into last_snapshots_. With collect_mutex_ held.
+  void AskCores(bool with_domains, bool with_unmatched);
   Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;

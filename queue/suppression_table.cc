@@ -150,24 +150,21 @@ Result<SuppressionMatches> MatchSuppressions(const TableView& view, const Suppre
   if (at == std::string_view::npos) return Fail(ErrorCode::kInvalid, "expected an address or @domain");
   const std::string domain(address.substr(at));
   SuppressionMatches matches;
-  std::vector<std::string> keys;
+  std::vector<std::string_view> names{address};
+  if (domain != address) names.push_back(domain);
+  // One by one: for a person it is fast enough, and a MultiGet needs more stack than the admin's threads have to spare.
   for (const auto& [list, counts] : stats.lists) {
-    keys.push_back(SuppressionKey(list, address));
-    if (domain != address) keys.push_back(SuppressionKey(list, domain));
-  }
-  std::optional<Error> failure;
-  const std::vector<std::string_view> views(keys.begin(), keys.end());
-  const auto read = view.MultiGet(Table::kSuppression, views, [&](std::size_t index, std::string_view value) {
-    Result<Suppression> entry = DecodeSuppression(keys[index], value);
-    if (entry) {
+    for (const std::string_view name : names) {
+      const std::string key = SuppressionKey(list, name);
+      const auto value = view.Get(Table::kSuppression, key);
+      if (!value) return std::unexpected(value.error());
+      if (!*value) continue;
+      Result<Suppression> entry = DecodeSuppression(key, **value);
+      if (!entry) return FailAt("suppression", key, entry.error());
       matches.entries.push_back(std::move(*entry));
-    } else {
-      failure = entry.error();
     }
-  });
-  if (!read) return std::unexpected(read.error());
-  if (failure) return std::unexpected(std::move(*failure));
-  for (const std::string_view name : {address, std::string_view(domain)}) {
+  }
+  for (const std::string_view name : names) {
     const std::string prefix = PastSuppressionPrefix(name);
     TableWalk walk = view.Walk(Table::kSuppression, prefix, PrefixEnd(prefix));
     for (; walk.Valid() && matches.past.size() < kPastShown; walk.Next()) {
@@ -176,7 +173,6 @@ Result<SuppressionMatches> MatchSuppressions(const TableView& view, const Suppre
       matches.past.push_back(std::move(*past));
     }
     if (auto status = walk.status(); !status) return std::unexpected(status.error());
-    if (domain == address) break;
   }
   std::ranges::stable_sort(matches.past, {}, &PastSuppression::when);
   return matches;

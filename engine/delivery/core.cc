@@ -17,7 +17,7 @@
 namespace postrider::delivery {
 
 // Copies what a core counts and where its paths stand (snapshot.cc).
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains);
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool with_unmatched);
 
 namespace {
 
@@ -65,6 +65,7 @@ class CoreMachine final : public Core {
   io::Timer lease_tick_;
   int snapshots_wanted_ = 0;
   bool snapshots_name_domains_ = false;
+  bool snapshots_have_unmatched_ = false;
 };
 
 CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop, tls::Tls& tls,
@@ -217,6 +218,7 @@ void CoreMachine::Obey(CoreCommand& command) {
     case CoreCommand::Kind::kSnapshot:
       ++snapshots_wanted_;
       snapshots_name_domains_ |= command.with_domains;
+      snapshots_have_unmatched_ |= command.with_unmatched;
       return;
     case CoreCommand::Kind::kDrain:
       return Drain(command.deadline);
@@ -261,10 +263,11 @@ void CoreMachine::AnswerSnapshots() {
   for (; snapshots_wanted_ > 0; --snapshots_wanted_) {
     CoreSnapshot* slot = parts_.ports.snapshots.Reserve();
     if (slot == nullptr) return;
-    FillSnapshot(parts_, *slot, snapshots_name_domains_);
+    FillSnapshot(parts_, *slot, snapshots_name_domains_, snapshots_have_unmatched_);
     parts_.ports.snapshots.Publish();
   }
   snapshots_name_domains_ = false;
+  snapshots_have_unmatched_ = false;
 }
 
 }  // namespace

@@ -88,7 +88,9 @@ struct CoreCommand {
   Target target = Target::kAll;
   std::string name;
   std::chrono::seconds deadline{};
-  bool with_domains = false;  // of kSnapshot: the sites name their domains
+  // Of kSnapshot, what is too big for every scrape.
+  bool with_domains = false;    // the sites name their domains
+  bool with_unmatched = false;  // the replies that no rule knew
 };
 
 struct CorePorts {

@@ -113,8 +113,11 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
         std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
   }
   Judgement judgement = Judge(path.site, result.reply, result.stage);
+  const bool suppresses = judgement.verdict.fate == Fate::kBounced && judgement.rule != nullptr &&
+                          judgement.rule->suppress != ReplyRule::Suppress::kNo;
   CountForGuards(job, path, judgement.verdict);
   const Verdict& verdict = judgement.verdict;
+  if (suppresses && verdict.fate != Fate::kBounced) ++parts_.counts.suppressions_held;
   facts.category = verdict.category;
   facts.scope = verdict.scope;
   if (!result.reply.Positive()) path.Remember(result.reply);

@@ -13,7 +13,7 @@
 
 namespace postrider::delivery {
 
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains);
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool with_unmatched);
 
 namespace {
 
@@ -180,7 +180,7 @@ void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
 
 }  // namespace
 
-void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains) {
+void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool with_unmatched) {
   snapshot = {};
   const Now now = parts.loop.now();
   snapshot.core = parts.settings.core;
@@ -208,6 +208,7 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains) {
   FillAllowances(parts, snapshot);
   snapshot.counts = parts.counts;
   snapshot.rule_hits = parts.rule_hits;
+  if (with_unmatched) snapshot.unmatched = parts.unmatched;
   std::ranges::stable_sort(snapshot.sites, [](const SiteSnapshot& a, const SiteSnapshot& b) {
     return a.messages_per_second != b.messages_per_second ? a.messages_per_second > b.messages_per_second
                                                           : a.ready > b.ready;

@@ -15,6 +15,7 @@
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
 #include "throttle/limit.h"
+#include "throttle/unmatched_replies.h"
 
 namespace postrider::delivery {
 
@@ -101,6 +102,7 @@ struct CoreCounts {
   std::array<double, kLimits> limited_seconds{};      // time that paths with work stood still, by the Limit that bound
   std::array<std::uint64_t, kActionKinds> actions{};  // that replies caused, by ActionKind
   std::uint64_t unmatched_replies = 0;                // negative ones that no reply rule knew
+  std::uint64_t suppressions_held = 0;                // that a rule asked for and a bounce storm put off
   Histogram connect_seconds;
   Histogram tls_seconds;
   Histogram message_seconds;  // MAIL to the final reply
@@ -125,6 +127,7 @@ struct CoreSnapshot {
   std::vector<AllowanceSnapshot> allowances;      // those in use
   std::vector<GuardSnapshot> guards;              // those that do not rest
   NamedCounts rule_hits;                          // replies that a rule decided, by its name
+  std::optional<UnmatchedReplies> unmatched;      // only if asked (CoreCommand::with_unmatched)
 };
 
 inline constexpr std::size_t kMaxSitesShown = 1000;

@@ -13,6 +13,7 @@
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/metrics.h"
 #include "engine/observe/queue_page.h"
+#include "engine/observe/suppression_api.h"
 #include "engine/observe/url_text.h"
 
 namespace postrider::observe {
@@ -22,6 +23,8 @@ constexpr std::size_t kDomainsShown = 50;
 constexpr std::size_t kDomainsMost = 1000;
 constexpr std::size_t kEventsShown = 100;
 constexpr std::size_t kEventsMost = 1000;
+constexpr std::size_t kClustersShown = 50;
+constexpr std::size_t kClustersMost = 1000;
 
 ApiAnswer WrongMethod(std::string_view allow) {
   ApiAnswer answer = ErrorAnswer(405, fmt::format("this path knows only {}", allow));
@@ -110,7 +113,17 @@ ApiAnswer ErrorAnswer(int status, std::string_view sentence) {
 ApiAnswer ErrorAnswer(const Error& error) { return ErrorAnswer(StatusOf(error.code), error.message); }
 
 AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally& tally)
-    : host_name_(options.host_name), log_(options.log), control_(controls.control), tally_(tally) {}
+    : host_name_(options.host_name),
+      log_(options.log),
+      control_(controls.control),
+      tally_(tally),
+      suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })) {}
+
+AdminApi::~AdminApi() = default;
+
+bool AdminApi::StreamsBody(std::string_view method, std::string_view path) {
+  return method == "POST" && path == "/api/v1/suppressions/import";
+}
 
 ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   const std::optional<std::vector<std::string>> parsed = ParsePath(request.path);
@@ -121,6 +134,7 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   if (path.size() == 1 && path[0] == "healthz") return read ? Health() : WrongMethod("GET, HEAD");
   if (path.size() < 3 || path[0] != "api" || path[1] != "v1") return NoSuchPath();
   if (path[2] == "campaigns") return Campaign(request, path);
+  if (path[2] == "suppressions") return suppressions_->Handle(request, path);
   if (path.size() != 3) return NoSuchPath();
 
   const std::string_view page = path[2];
@@ -128,11 +142,13 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
     if (request.method != "POST") return WrongMethod("POST");
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
-  if (page != "status" && page != "queue" && page != "find" && page != "version") return NoSuchPath();
+  if (page != "status" && page != "queue" && page != "find" && page != "unmatched" && page != "version")
+    return NoSuchPath();
   if (!read) return WrongMethod("GET, HEAD");
   if (page == "status") return Status(request);
   if (page == "queue") return Queue(request);
   if (page == "find") return Find(request);
+  if (page == "unmatched") return Unmatched(request);
   return {.status = 200,
           .content_type = "application/json",
           .body = TextJson({{"version", kVersion}, {"compiler", kCompiler}}),
@@ -200,6 +216,14 @@ ApiAnswer AdminApi::Find(const ApiRequest& request) {
   if (!found) return ErrorAnswer(found.error());
   ApiAnswer answer;
   answer.body = FindJson(recipient, *jobs, *found);
+  return answer;
+}
+
+ApiAnswer AdminApi::Unmatched(const ApiRequest& request) {
+  const auto most = CountField(request.query, "top", kClustersShown, kClustersMost);
+  if (!most) return WrongCount("top", kClustersMost);
+  ApiAnswer answer;
+  answer.body = UnmatchedJson(control_.Unmatched(), *most);
   return answer;
 }
 

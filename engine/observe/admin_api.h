@@ -3,7 +3,11 @@
 // threads call Handle at the same time.
 
 #include <atomic>
+#include <cstddef>
 #include <functional>
+#include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,11 +19,15 @@
 
 namespace postrider::observe {
 
+// Reads the next piece of a body into the span; 0 at its end, nullopt if it breaks off.
+using BodyReader = std::function<std::optional<std::size_t>(std::span<char>)>;
+
 struct ApiRequest {
   std::string_view method;
   std::string_view path;   // as it came, escapes and all
   std::string_view query;  // what follows the "?"
   std::string_view body;
+  BodyReader stream{};  // in place of body, for a path whose body may be of any length
 };
 
 struct ApiAnswer {
@@ -36,10 +44,15 @@ struct ApiAnswer {
 // With the HTTP status that fits the code.
 [[nodiscard]] ApiAnswer ErrorAnswer(const Error& error);
 
+class SuppressionApi;
+
 class AdminApi {
  public:
   AdminApi(const Options& options, const Controls& controls, EventTally& tally);
+  ~AdminApi();
   [[nodiscard]] ApiAnswer Handle(const ApiRequest& request);
+  // Whether that request's body is read piece by piece, through ApiRequest::stream.
+  [[nodiscard]] static bool StreamsBody(std::string_view method, std::string_view path);
   // Ends what takes long (a search of the log), so that the program can stop.
   void Stop() { stopping_ = true; }
 
@@ -49,6 +62,7 @@ class AdminApi {
   ApiAnswer Health();
   ApiAnswer Queue(const ApiRequest& request);
   ApiAnswer Find(const ApiRequest& request);
+  ApiAnswer Unmatched(const ApiRequest& request);
   ApiAnswer Campaign(const ApiRequest& request, const std::vector<std::string>& path);
   ApiAnswer SetState(const std::string& name, std::string_view action);
   ApiAnswer Remaining(const std::string& name);
@@ -62,6 +76,7 @@ class AdminApi {
   Control& control_;
   EventTally& tally_;
   std::atomic<bool> stopping_{false};
+  const std::unique_ptr<SuppressionApi> suppressions_;
 };
 
 }  // namespace postrider::observe

@@ -151,7 +151,16 @@ class ApiHandler final : public CivetHandler {
     }
     if (!origin.empty() && !IsOwnOrigin(origin, host)) return ErrorAnswer(403, "pages of other origins may not ask");
     std::string body;
-    if (method == "POST") {
+    BodyReader stream;
+    if (AdminApi::StreamsBody(method, info.request_uri)) {
+      stream = [connection, left = info.content_length](std::span<char> into) mutable -> std::optional<std::size_t> {
+        const int count = mg_read(connection, into.data(), into.size());
+        // Without a length (-1) the last chunk is what ends it, and civetweb misses that one itself.
+        if (count < 0 || (count == 0 && left > 0)) return std::nullopt;
+        if (left > 0) left -= count;
+        return static_cast<std::size_t>(count);
+      };
+    } else if (method == "POST") {
       std::optional<std::string> read = ReadBody(connection, info);
       if (!read) return ErrorAnswer(413, fmt::format("the body is over {} bytes or broke off", kBodyBytesMax));
       body = *std::move(read);
@@ -159,7 +168,8 @@ class ApiHandler final : public CivetHandler {
     return api_.Handle({.method = method,
                         .path = info.request_uri,
                         .query = info.query_string == nullptr ? "" : info.query_string,
-                        .body = body});
+                        .body = body,
+                        .stream = std::move(stream)});
   }
 
   AdminApi api_;

@@ -208,6 +208,20 @@ std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, c
   return Dump(json);
 }
 
+std::string UnmatchedJson(const UnmatchedReplies& replies, std::size_t most) {
+  Json json = {{"total", replies.total()}, {"clusters", Json::array()}};
+  for (const UnmatchedReplies::Cluster& cluster : replies.Top(most)) {
+    json["clusters"].push_back({{"count", cluster.count},
+                                {"provider", cluster.provider},
+                                {"stage", ToString(cluster.stage)},
+                                {"text", cluster.text},
+                                {"example", cluster.example},
+                                {"first", FormatRfc3339(cluster.first)},
+                                {"last", FormatRfc3339(cluster.last)}});
+  }
+  return Dump(json);
+}
+
 std::string TextJson(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
   Json json = Json::object();
   for (const auto& [key, value] : fields) json[std::string(key)] = value;

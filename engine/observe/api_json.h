@@ -29,6 +29,8 @@ struct StatusAnswer {
 
 [[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, const FoundInLog& found);
 
+[[nodiscard]] std::string UnmatchedJson(const UnmatchedReplies& replies, std::size_t most);
+
 // {"<key>": "<value>", ...}
 [[nodiscard]] std::string TextJson(std::initializer_list<std::pair<std::string_view, std::string_view>> fields);
 

@@ -16,6 +16,7 @@
 #include "engine/intake/intake.h"
 #include "queue/campaign.h"
 #include "queue/job_store.h"
+#include "throttle/unmatched_replies.h"
 
 namespace postrider::observe {
 
@@ -23,8 +24,7 @@ using intake::IntakeCounts;
 
 // The suppression list: what is in it, and what happened to it since the start.
 struct SuppressionCounts {
-  std::uint64_t addresses = 0;
-  std::uint64_t domains = 0;
+  queue::ListCountsMap lists;
   std::uint64_t added_by_rule = 0;  // hard bounces and the like, by themselves
   std::uint64_t added_by_hand = 0;  // operators and imports
   std::uint64_t removed = 0;
@@ -69,6 +69,8 @@ class Control {
   [[nodiscard]] virtual Snapshot Collect() = 0;
   // The same, with each site's domains named.
   [[nodiscard]] virtual Snapshot CollectWithDomains() = 0;
+  // Of all cores together; it may be a megabyte.
+  [[nodiscard]] virtual UnmatchedReplies Unmatched() = 0;
   [[nodiscard]] virtual std::vector<queue::CampaignPtr> Campaigns() = 0;
   // kRunning resumes (or releases a held one), kPaused, kCancelled. Returns when it is durable.
   [[nodiscard]] virtual Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) = 0;

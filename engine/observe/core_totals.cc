@@ -19,6 +19,7 @@ void Add(delivery::CoreCounts& sum, const delivery::CoreCounts& core) {
   for (std::size_t i = 0; i < kLimits; ++i) sum.limited_seconds[i] += core.limited_seconds[i];
   for (std::size_t kind = 0; kind < sum.actions.size(); ++kind) sum.actions[kind] += core.actions[kind];
   sum.unmatched_replies += core.unmatched_replies;
+  sum.suppressions_held += core.suppressions_held;
   sum.connect_seconds.Add(core.connect_seconds);
   sum.tls_seconds.Add(core.tls_seconds);
   sum.message_seconds.Add(core.message_seconds);

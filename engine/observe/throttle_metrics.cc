@@ -8,6 +8,8 @@
 #include <string_view>
 #include <utility>
 
+#include "config/list_name.h"
+
 namespace postrider::observe {
 namespace {
 
@@ -19,6 +21,7 @@ using delivery::SiteMode;
 constexpr std::string_view kOther = "other";
 // The shipped rules are a few hundred; an operator's file of more makes the page no longer.
 constexpr std::size_t kRulesMost = 1000;
+constexpr std::size_t kListsMost = 50;
 
 // Gives a provider its name, a site its own if the events' labels know it, and all others one together.
 class Receivers {
@@ -128,9 +131,25 @@ void AddGuards(MetricPage& page, const Snapshot& snapshot) {
 }
 
 void AddSuppression(MetricPage& page, const SuppressionCounts& suppression) {
-  page.Add(Gauge("postrider_suppression_entries", "Addresses and domains in the suppression list."))
-      .Value(suppression.addresses, {{"kind", "address"}})
-      .Value(suppression.domains, {{"kind", "domain"}});
+  page.Add(Gauge("postrider_suppression_entries",
+                 "Addresses and domains on the suppression list, by list: global, or one that campaigns name."));
+  const auto add = [&page](std::string_view list, const queue::ListCounts& counts) {
+    page.Value(counts.addresses, {{"list", list}, {"kind", "address"}});
+    page.Value(counts.domains, {{"list", list}, {"kind", "domain"}});
+  };
+  queue::ListCounts rest;
+  std::size_t shown = 0;
+  for (const auto& [list, counts] : suppression.lists) {
+    if (shown++ < kListsMost) {
+      add(ShownListName(list), counts);
+    } else {
+      rest.addresses += counts.addresses;
+      rest.domains += counts.domains;
+    }
+  }
+  // The global list stands first and is told even while it is empty.
+  if (!suppression.lists.contains("")) add(ShownListName(""), {});
+  if (shown > kListsMost) add(kOther, rest);
   page.Add(
           Counter("postrider_suppression_changes_total",
                   "Changes of the suppression list since the start: added by a reply rule or by hand, removed, or held "

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <thread>
 
@@ -48,6 +49,15 @@ class DaemonTest : public testing::Test {
     batch.rows_read = 1;
     ASSERT_TRUE(store->Enqueue(batch, now).has_value());
     ASSERT_TRUE(store->Commit().has_value());
+  }
+
+  // All lines of the delivery log.
+  [[nodiscard]] std::string LoggedText() const {
+    std::ostringstream text;
+    for (const auto& entry : std::filesystem::directory_iterator(options_.log.directory)) {
+      if (entry.path().extension() == ".jsonl") text << std::ifstream(entry.path()).rdbuf();
+    }
+    return text.str();
   }
 
   std::filesystem::path directory_;
@@ -255,6 +265,46 @@ TEST_F(DaemonTest, DoesNotPassAMistypedPauseForADoneOne) {
   EXPECT_NE(note->find("no site of that name has work or connections now; the pause holds"), std::string::npos)
       << *note;
   EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, KeepsSuppressionsThatWereAnsweredAcrossARestart) {
+  for (const bool first : {true, false}) {
+    Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+    const Result<void> started = daemon.Start();
+    ASSERT_TRUE(started.has_value()) << started.error().message;
+    observe::SuppressionControl& suppressions = daemon.controls().suppression;
+    if (first) {
+      const std::vector<queue::Suppression> entries{
+          {.list = "offers", .address = "ana@example.org", .when = suppressions.now(), .who = "eve", .why = "asked"},
+          {.address = "@blocked.example", .when = suppressions.now(), .who = "eve"}};
+      EXPECT_EQ(suppressions.Add(entries).value().added, 2u);
+      const std::vector<queue::Suppression> wrong{{.address = "nobody"}};
+      EXPECT_FALSE(suppressions.Add(wrong).has_value());
+    }
+    EXPECT_EQ(suppressions.Match("bob@blocked.example").value().entries.size(), 1u);
+    EXPECT_EQ(suppressions.List({}, "", 10).value().entries.size(), 2u);
+    const observe::SuppressionCounts counts = daemon.Collect().suppression;
+    EXPECT_EQ(counts.lists.at("offers").addresses, 1u);
+    EXPECT_EQ(counts.lists.at("").domains, 1u);
+    EXPECT_EQ(counts.added_by_hand, first ? 2u : 0u);
+    if (!first) {
+      const std::vector<queue::SuppressionRemoval> removals{
+          {.list = "offers", .address = "ana@example.org", .when = suppressions.now(), .who = "eve", .why = "back"}};
+      EXPECT_EQ(suppressions.Remove(removals).value(), 1u);
+      EXPECT_EQ(suppressions.ListPast({}, "", 10).value().entries.size(), 1u);
+    }
+    EXPECT_TRUE(daemon.Stop());
+  }
+  const std::string log = LoggedText();
+  EXPECT_NE(
+      log.find("\"reply\":\"suppression list: added 2 of 2: ana@example.org, @blocked.example; list offers, by hand "
+               "(eve): asked\""),
+      std::string::npos)
+      << log;
+  EXPECT_NE(log.find("\"recipient\":\"ana@example.org\",\"reply\":\"suppression list: removed ana@example.org; list "
+                     "offers, by hand (eve): back\""),
+            std::string::npos)
+      << log;
 }
 
 }  // namespace

@@ -193,6 +193,19 @@ TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   EXPECT_EQ(Ask({"find", "ana@EXAMPLE.org"}).out, "nothing is known of ana@example.org\n");
 }
 
+TEST_F(DaemonCommandTest, ShowsWhatNoReplyRuleKnows) {
+  EXPECT_EQ(Ask({"classify", "--unmatched"}).out, "No reply came that no rule knows.\n");
+  const Wall now{std::chrono::milliseconds(1'800'000'000'000)};
+  for (int i = 0; i < 3; ++i) {
+    control_.unmatched.Add({.code = 550, .enhanced = {}, .text = "no \x1b[31mcake"}, Stage::kRcpt, "google", now);
+  }
+  const Outcome shown = Ask({"classify", "--unmatched"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("3  google    rcpt"));
+  EXPECT_THAT(shown.out, HasSubstr("550 no ?[31mcake\n"));
+  EXPECT_THAT(Ask({"classify", "--unmatched", "--json"}).out, StartsWith("{\"total\":3,"));
+}
+
 TEST_F(DaemonCommandTest, WarnsOfADamagedLogFileAndGoesOn) {
   WriteFile(directory_.path() / "delivery-20261124T054405.007Z-1.jsonl.zst", "this is no zstd at all");
   WriteFile(directory_.path() / "delivery-20261124T054406.007Z-1.jsonl",

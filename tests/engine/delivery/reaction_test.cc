@@ -61,6 +61,21 @@ TEST(Reaction, AStopHoldsTheMailUnchargedAndRecoversWithAProbe) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, RepliesThatNoRuleKnowsAreCollected) {
+  World world(SettingsWith({Rule("known", Category::kThrottled, Scope::kPath, {})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage& message) { return "550 5.1.1 <" + message.to + "> smells odd"; };
+  world.Submit({.recipients = Recipients(3, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  const CoreSnapshot snapshot = world.Snapshot();
+  ASSERT_TRUE(snapshot.unmatched.has_value());
+  EXPECT_EQ(snapshot.unmatched->total(), 3u);
+  ASSERT_EQ(snapshot.unmatched->clusters(), 1u);
+  EXPECT_EQ(snapshot.unmatched->Top(1)[0].count, 3u);
+  EXPECT_EQ(snapshot.unmatched->Top(1)[0].stage, Stage::kRcpt);
+  EXPECT_EQ(snapshot.counts.unmatched_replies, 3u);
+}
+
 TEST(Reaction, ACapThatIsToldIsKeptFromThenOnAndChargesNobody) {
   World world(SettingsWith({Rule("Max message per connection", Category::kThrottled, Scope::kConnection,
                                  {.kind = ActionKind::kReconnect})}));
@@ -134,7 +149,9 @@ TEST(Guards, ACampaignThatMeetsDeadAddressesIsPausedAtTheirProvider) {
 }
 
 TEST(Guards, ABounceStormGivesNobodyUp) {
-  WorldSettings settings = SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})});
+  ReplyRule rule = Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {});
+  rule.suppress = ReplyRule::Suppress::kAtOnce;
+  WorldSettings settings = SettingsWith({rule});
   settings.options.guard.campaign_pause_bounces = 2;  // never
   World world(settings);
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
@@ -144,6 +161,8 @@ TEST(Guards, ABounceStormGivesNobodyUp) {
   world.Submit({.recipients = Recipients(2000, {"one.test"}), .message = "From: b@s.test\r\nSubject: b\r\n\r\nb\r\n"});
   world.RunFor(minutes(2));
   EXPECT_LT(world.queue.Count(EventKind::kBounced), 500u);
+  EXPECT_EQ(world.queue.suppressions().size(), world.queue.Count(EventKind::kBounced));
+  EXPECT_GT(world.Snapshot().counts.suppressions_held, 0u);
   receiver.script.on_rcpt = nullptr;
   EXPECT_TRUE(world.RunToEnd(hours(10)));
   EXPECT_GT(world.queue.Count(EventKind::kDelivered), 3500u);

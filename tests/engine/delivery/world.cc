@@ -241,6 +241,7 @@ CoreSnapshot World::Snapshot(std::uint32_t core) {
   CHECK(command != nullptr);
   *command = {};
   command->with_domains = true;
+  command->with_unmatched = true;
   unit.commands.Publish();
   RunUntil([&unit] { return unit.snapshots.Peek() != nullptr; }, std::chrono::seconds(1));
   CoreSnapshot* slot = unit.snapshots.Peek();

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "engine/observe/build_info.h"
@@ -66,6 +67,8 @@ TEST_F(AdminApiTest, KnowsItsPathsAndTheirMethods) {
       {"GET", "/api/v1/version", 200},
       {"GET", "/api/v1/status", 200},
       {"POST", "/api/v1/status", 405},
+      {"GET", "/api/v1/unmatched", 200},
+      {"POST", "/api/v1/unmatched", 405},
       {"GET", "/api/v1/queue", 200},
       {"GET", "/api/v1/reload", 405},
       {"POST", "/api/v1/reload", 200},
@@ -102,6 +105,29 @@ TEST_F(AdminApiTest, KnowsItsPathsAndTheirMethods) {
     }
     EXPECT_EQ(answer.allow.empty(), c.status != 405) << c.path;
   }
+}
+
+TEST_F(AdminApiTest, ShowsWhatNoReplyRuleKnows) {
+  const Wall now{std::chrono::milliseconds(1'800'000'000'000)};
+  for (int i = 0; i < 3; ++i) {
+    const Reply reply{.code = 550, .enhanced = {}, .text = fmt::format("no ana{}@example.org here", i)};
+    control_.unmatched.Add(reply, Stage::kRcpt, "google", now + std::chrono::seconds(i));
+  }
+  control_.unmatched.Add({.code = 421, .enhanced = {}, .text = "bye \xff"}, Stage::kBanner, "", now);
+  const auto told = Get("/api/v1/unmatched");
+  EXPECT_EQ(told.at("total"), 4);
+  ASSERT_EQ(told.at("clusters").size(), 2u);
+  const auto& first = told.at("clusters").at(0);
+  EXPECT_EQ(first.at("count"), 3);
+  EXPECT_EQ(first.at("provider"), "google");
+  EXPECT_EQ(first.at("stage"), "rcpt");
+  EXPECT_EQ(first.at("text"), "550 no <address> here");
+  EXPECT_EQ(first.at("example"), "550 no ana0@example.org here");
+  EXPECT_EQ(first.at("first"), "2027-01-15T08:00:00.000Z");
+  EXPECT_EQ(first.at("last"), "2027-01-15T08:00:02.000Z");
+  EXPECT_EQ(Get("/api/v1/unmatched", "top=1").at("clusters").size(), 1u);
+  for (const char* wrong : {"top=0", "top=1001", "top=x"})
+    EXPECT_EQ(Ask("GET", "/api/v1/unmatched", wrong).status, 400);
 }
 
 TEST_F(AdminApiTest, HealthIsTheTroubleOrOk) {

@@ -20,6 +20,7 @@ namespace {
 using queue::CampaignState;
 using testing::EndsWith;
 using testing::HasSubstr;
+using testing::Not;
 using testing::StartsWith;
 
 class AdminServerTest : public testing::Test {
@@ -218,6 +219,31 @@ TEST(AdminServer, ListensOnIpv6Loopback) {
   } else {
     EXPECT_THAT(server.error().message, HasSubstr("[::1]"));
   }
+}
+
+TEST_F(AdminServerTest, TakesAnImportOfAnyLengthPieceByPiece) {
+  std::string lines;
+  for (int i = 0; i < 20'000; ++i) lines += fmt::format("user{}@example.org\n", i);
+  ASSERT_GT(lines.size(), 4u * 64 << 10);
+  const std::string head =
+      fmt::format("POST /api/v1/suppressions/import?list=offers HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", server_->port());
+  EXPECT_THAT(Talk(head + fmt::format("Content-Length: {}\r\n\r\n{}", lines.size(), lines)),
+              HasSubstr("\"added\":20000"));
+  std::string chunks;
+  for (std::size_t at = 0; at < lines.size(); at += 10'000) {
+    const std::string piece = lines.substr(at, 10'000);
+    chunks += fmt::format("{:x}\r\n{}\r\n", piece.size(), piece);
+  }
+  EXPECT_THAT(Talk(head + "Transfer-Encoding: chunked\r\n\r\n" + chunks + "0\r\n\r\n"),
+              HasSubstr("\"unchanged\":20000"));
+}
+
+TEST_F(AdminServerTest, DoesNotTakeAnImportThatBreaksOffForAWholeOne) {
+  const std::string head =
+      fmt::format("POST /api/v1/suppressions/import HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", server_->port());
+  EXPECT_THAT(Talk(head + "Transfer-Encoding: chunked\r\n\r\n10\r\nana@example.org\n\r\n"),
+              Not(HasSubstr("\"added\"")));
+  EXPECT_THAT(Talk(head + "Content-Length: 1000\r\n\r\nana@example.org\n"), Not(HasSubstr("\"added\"")));
 }
 
 }  // namespace

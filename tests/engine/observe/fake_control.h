@@ -18,6 +18,7 @@ class FakeControl final : public Control {
  public:
   Snapshot Collect() override { return snapshot; }
   Snapshot CollectWithDomains() override { return snapshot; }
+  UnmatchedReplies Unmatched() override { return unmatched; }
   std::vector<queue::CampaignPtr> Campaigns() override { return campaigns; }
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override {
     const std::scoped_lock lock(mutex_);
@@ -73,6 +74,7 @@ class FakeControl final : public Control {
 
   FakeSuppressions suppressions;
   Snapshot snapshot;
+  UnmatchedReplies unmatched;
   std::vector<queue::CampaignPtr> campaigns;
   std::vector<PauseTarget> pauses;
   std::string reload_note;

@@ -129,18 +129,33 @@ TEST(ThrottleMetrics, GiveCategoriesHardBouncesAndSuppressions) {
   events.by_category[{"google", Category::kThrottled}] = 11;
   events.hard_bounces["google"] = 4;
   Snapshot snapshot;
-  snapshot.suppression = {
-      .addresses = 1000, .domains = 2, .added_by_rule = 3, .added_by_hand = 4, .removed = 5, .held = 6};
+  snapshot.suppression = {.lists = {{"", {1000, 2, 0}}, {"offers", {7, 0, 0}}},
+                          .added_by_rule = 3,
+                          .added_by_hand = 4,
+                          .removed = 5,
+                          .held = 6};
   snapshot.commits_failing = true;
   const std::string page = Page(snapshot, events);
   EXPECT_THAT(page, HasSubstr("postrider_categories_total{receiver=\"google\",category=\"throttled\"} 11\n"));
   EXPECT_THAT(page, HasSubstr("postrider_hard_bounces_total{receiver=\"google\"} 4\n"));
-  EXPECT_THAT(page, HasSubstr("postrider_suppression_entries{kind=\"address\"} 1000\n"));
-  EXPECT_THAT(page, HasSubstr("postrider_suppression_entries{kind=\"domain\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("postrider_suppression_entries{list=\"global\",kind=\"address\"} 1000\n"));
+  EXPECT_THAT(page, HasSubstr("postrider_suppression_entries{list=\"global\",kind=\"domain\"} 2\n"));
+  EXPECT_THAT(page, HasSubstr("postrider_suppression_entries{list=\"offers\",kind=\"address\"} 7\n"));
   for (const char* change : {"\"added by rule\"} 3\n", "\"added by hand\"} 4\n", "\"removed\"} 5\n", "\"held\"} 6\n"}) {
     EXPECT_THAT(page, HasSubstr(std::string("postrider_suppression_changes_total{change=") + change));
   }
   EXPECT_THAT(page, HasSubstr("postrider_commits_failing 1\n"));
+}
+
+TEST(ThrottleMetrics, NameABoundedNumberOfSuppressionLists) {
+  Snapshot snapshot;
+  EXPECT_THAT(Page(snapshot, {}), HasSubstr("postrider_suppression_entries{list=\"global\",kind=\"address\"} 0\n"));
+  for (int i = 0; i < 60; ++i) snapshot.suppression.lists["list" + std::to_string(100 + i)] = {1, 2, 0};
+  const std::string page = Page(snapshot, {});
+  EXPECT_THAT(page, HasSubstr("{list=\"list149\",kind=\"address\"} 1\n"));
+  EXPECT_THAT(page, Not(HasSubstr("list150")));
+  EXPECT_THAT(page, HasSubstr("{list=\"other\",kind=\"address\"} 10\n"));
+  EXPECT_THAT(page, HasSubstr("{list=\"other\",kind=\"domain\"} 20\n"));
 }
 
 }  // namespace
