@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keeps the house in order; run by ctest as `tree`.
 
-  tools/check_tree.py [--compiler CXX] [--commands build/release/compile_commands.json]
+  tools/check_tree.py [--compiler CXX] [--commands build/release/compile_commands.json] [--memory FILE]
 
 Checks that
 - includes go one way: a folder includes its own files and lower floors, never a sibling or an upper floor;
@@ -10,14 +10,20 @@ Checks that
 - every source file is part of the build;
 - lines stay within 120 columns.
 Prints every finding as file:line: message and exits 1 if there is any.
+
+What compiled alone is remembered in --memory (default: header_check.json beside the compile commands, else in build/),
+with a hash of each file that the compiler read for it: a header is compiled again once one of them, the compiler or the
+flags changed. Delete the file to have all compiled.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -147,19 +153,92 @@ def headers_to_compile(names):
     return [name for name in names if name.endswith(".h") and name not in proven]
 
 
+class HeaderMemory:
+    """Which headers compiled alone, and from what. A file that cannot be read or is of another form is an empty one."""
+
+    def __init__(self, path, compiler, flags):
+        self.path = path
+        version = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False).stdout
+        self.key = [version, *flags]
+        self.digests = {}
+        self.headers = {}  # name -> {file: digest}
+        try:
+            with open(path, encoding="utf-8") as file:
+                told = json.load(file)
+            if told["key"] == self.key:
+                # Kept as numbers into one list of files: the same standard headers stand behind almost every one.
+                files = told["files"]
+                self.headers = {name: {files[place][0]: files[place][1] for place in places}
+                                for name, places in told["headers"].items()}
+        except (OSError, ValueError, LookupError, TypeError):
+            pass
+
+    def digest(self, path):
+        if path not in self.digests:
+            try:
+                with open(os.path.join(ROOT, path), "rb") as file:
+                    self.digests[path] = hashlib.blake2b(file.read(), digest_size=16).hexdigest()
+            except OSError:
+                self.digests[path] = None
+        return self.digests[path]
+
+    def knows(self, name):
+        files = self.headers.get(name)
+        return bool(files) and all(digest is not None and self.digest(path) == digest
+                                   for path, digest in files.items())
+
+    def learn(self, name, files):
+        self.headers[name] = {path: self.digest(path) for path in files}
+
+    def save(self, names):
+        """Of these headers alone; the others are gone. What cannot be kept costs time, no more."""
+        headers = {name: files for name, files in self.headers.items() if name in names}
+        files = sorted({entry for of_one in headers.values() for entry in of_one.items()})
+        places = {entry: place for place, entry in enumerate(files)}
+        text = json.dumps({"key": self.key, "files": files,
+                           "headers": {name: sorted(places[entry] for entry in of_one.items())
+                                       for name, of_one in headers.items()}})
+        try:
+            with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(self.path), delete=False) as file:
+                file.write(text)
+            os.replace(file.name, self.path)
+        except OSError:
+            pass
+
+
 def compile_alone(compiler, flags, name):
-    result = subprocess.run([compiler, *flags, "-I", ROOT, "-fsyntax-only", "-x", "c++", "-"], cwd=ROOT,
-                            input=f'#include "{name}"\n', capture_output=True, text=True, check=False)
+    """A finding or None, and the files that the compiler read."""
+    with tempfile.NamedTemporaryFile("r", suffix=".d") as read:
+        result = subprocess.run([compiler, *flags, "-I", ROOT, "-fsyntax-only", "-MD", "-MF", read.name, "-x", "c++", "-"],
+                                cwd=ROOT, input=f'#include "{name}"\n', capture_output=True, text=True, check=False)
+        # "-: file file \\ ...", in make's form
+        files = read.read().partition(":")[2].replace("\\\n", " ").split()
     if result.returncode != 0:
         first = next((line for line in result.stderr.split("\n") if "error" in line), result.stderr.strip())
-        return f"{name}:1: does not compile alone: {first}"
-    return None
+        return f"{name}:1: does not compile alone: {first}", []
+    # From the root: the tree may stand elsewhere next time.
+    return None, [os.path.relpath(path, ROOT) if path.startswith(ROOT + os.sep) else path for path in files if path != "-"]
+
+
+def check_headers(names, compiler, flags, memory_path):
+    headers = headers_to_compile(names)
+    memory = HeaderMemory(memory_path, compiler, flags)
+    unknown = [name for name in headers if not memory.knows(name)]
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        for name, (finding, files) in zip(unknown,
+                                          pool.map(lambda name: compile_alone(compiler, flags, name), unknown)):
+            if finding:
+                yield finding
+            else:
+                memory.learn(name, files)
+    memory.save(set(headers))
 
 
 def main():
     parser = argparse.ArgumentParser(description="Checks the order of the house.")
     parser.add_argument("--compiler", default="g++")
     parser.add_argument("--commands", help="compile_commands.json of a build")
+    parser.add_argument("--memory", help="where it is remembered which headers compiled alone")
     arguments = parser.parse_args()
 
     names = source_files()
@@ -177,9 +256,10 @@ def main():
                      if name.endswith(".cc") and name not in built and not name.startswith("tests/fuzz/")]
 
     flags = ["-std=c++23", "-I/usr/include/android"]
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        findings += [found for found in pool.map(lambda name: compile_alone(arguments.compiler, flags, name),
-                                                 headers_to_compile(names)) if found]
+    memory = arguments.memory or os.path.join(
+        os.path.dirname(os.path.abspath(arguments.commands)) if arguments.commands else os.path.join(ROOT, "build"),
+        "header_check.json")
+    findings += check_headers(names, arguments.compiler, flags, memory)
 
     for finding in findings:
         print(finding)

@@ -95,6 +95,42 @@ class CheckTree(unittest.TestCase):
         self.write("queue/batch.h", "#pragma once\nstruct Batch {\n  std::string rows;\n};\n")
         self.expect_one("queue/batch.h:1", "does not compile alone")
 
+    def test_a_header_is_compiled_again_once_what_it_includes_changed(self):
+        self.write("queue/batch.h", '#pragma once\n#include "queue/job.h"\nstruct Batch {\n  Job job;\n};\n')
+        self.assertEqual([], self.findings())
+        self.assertEqual([], self.findings())
+        self.write("queue/job.h", "#pragma once\n#include <string>\nstruct Work {\n  std::string id;\n};\n")
+        self.expect_one("queue/batch.h:1", "does not compile alone", "Job")
+        self.expect_one("queue/batch.h:1", "does not compile alone", "Job")
+        self.write("queue/job.h", FILES["queue/job.h"])
+        self.assertEqual([], self.findings())
+        self.write("queue/batch.h", '#pragma once\n#include "queue/job.h"\nstruct Batch {\n  Jobs jobs;\n};\n')
+        self.expect_one("queue/batch.h:1", "does not compile alone", "Jobs")
+
+    def test_what_compiled_is_not_compiled_again(self):
+        self.write("queue/batch.h", '#pragma once\n#include "queue/job.h"\nstruct Batch {\n  Job job;\n};\n')
+        calls = os.path.join(self.tree, "calls")
+        compiler = os.path.join(self.tree, "compiler")
+        self.write("compiler", f'#!/bin/sh\n[ "$1" = --version ] || echo "$@" >> {calls}\nexec g++ "$@"\n')
+        os.chmod(compiler, 0o755)
+
+        def compiled():
+            if os.path.exists(calls):
+                os.remove(calls)
+            subprocess.run([sys.executable, os.path.join(self.tree, "tools", "check_tree.py"), "--compiler", compiler,
+                            "--memory", os.path.join(self.tree, "memory.json")], capture_output=True, check=True,
+                           timeout=120)
+            if not os.path.exists(calls):
+                return 0
+            with open(calls, encoding="utf-8") as file:
+                return len(file.readlines())
+
+        self.assertEqual(1, compiled())
+        self.assertEqual(0, compiled())
+        for nonsense in ["", "{", "[]", '{"key": 1}', '{"key": [], "files": 7, "headers": {"a": [9]}}']:
+            self.write("memory.json", nonsense)
+            self.assertEqual(1, compiled(), nonsense)
+
     def test_a_header_without_its_guard_is_found(self):
         self.write("queue/batch.h", "struct Batch {};\n")
         self.expect_one("queue/batch.h:1", "#pragma once")
