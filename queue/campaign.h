@@ -12,6 +12,7 @@
 
 #include "config/error.h"
 #include "config/mail_class.h"
+#include "config/send_schedule.h"
 #include "config/time.h"
 #include "config/time_zone.h"
 
@@ -105,6 +106,8 @@ struct Campaign {
   std::optional<Wall> paused_at;
   std::optional<Wall> ended_at;
   std::string note;  // why it is held or failed; else empty
+  // Of its windows, for all its snapshots; null: it is worked out each time.
+  std::shared_ptr<const SendSchedule> schedule{};
 };
 
 using CampaignPtr = std::shared_ptr<const Campaign>;

@@ -85,15 +85,22 @@ bool IsFinished(const Campaign& campaign) {
          (campaign.state == CampaignState::kRunning && !campaign.spec.standing);
 }
 
+WindowState WindowsAt(const Campaign& campaign, Wall moment) {
+  if (campaign.spec.windows.empty()) return {};
+  if (campaign.schedule != nullptr) return campaign.schedule->At(moment);
+  return StateOf(campaign.spec.windows, TimeZone::FindOrUtc(campaign.spec.time_zone), moment);
+}
+
 Readiness ReadinessOf(const Campaign& campaign, Wall now) {
   if (campaign.state == CampaignState::kCancelled) return {.now = true, .ending = true, .opens_at = std::nullopt};
   const bool streaming = campaign.state == CampaignState::kLoading && campaign.spec.start == StartMode::kStreaming;
   if (campaign.state != CampaignState::kRunning && !streaming) return {};
   const std::optional<Wall> expires = ExpiryOf(campaign);
   if (expires && *expires <= now) return {.now = true, .ending = true, .opens_at = std::nullopt};
-  if (campaign.spec.not_before && *campaign.spec.not_before > now) {
-    return {.now = false, .ending = false, .opens_at = campaign.spec.not_before};
-  }
+  const Wall begins = std::max(now, campaign.spec.not_before.value_or(now));
+  const WindowState windows = WindowsAt(campaign, begins);
+  const Wall opens = windows.open ? begins : windows.until;
+  if (opens > now) return {.now = false, .ending = false, .opens_at = opens};
   return {.now = true, .ending = false, .opens_at = std::nullopt};
 }
 

@@ -30,6 +30,9 @@ namespace postrider::queue {
   return campaign.expires_at ? campaign.expires_at : campaign.spec.expires;
 }
 
+// Whether it is within its send windows then, and when that changes. A campaign without windows always is.
+[[nodiscard]] WindowState WindowsAt(const Campaign& campaign, Wall moment);
+
 // What may be done with a campaign's jobs.
 struct Readiness {
   bool now = false;              // they may be taken

@@ -73,6 +73,10 @@ Suppression EntryOf(const Outcome& outcome) {
   return entry;
 }
 
+std::shared_ptr<const SendSchedule> ScheduleOf(const CampaignSpec& spec) {
+  return spec.windows.empty() ? nullptr : std::make_shared<const SendSchedule>(spec.windows, spec.time_zone);
+}
+
 std::unexpected<Error> UnknownCampaign(CampaignId id) {
   return Fail(ErrorCode::kNotFound, fmt::format("the queue has no campaign with number {}", id));
 }
@@ -96,6 +100,7 @@ Result<void> StoreWriter::Load(Wall now) {
     Result<CampaignRecord> record = DecodeCampaign(walk.value());
     if (!record) return std::unexpected(record.error());
     const CampaignId id = record->campaign.id;
+    record->campaign.schedule = ScheduleOf(record->campaign.spec);
     all.push_back(std::make_shared<const Campaign>(record->campaign));
     names_[record->campaign.spec.name] = id;
     last_campaign_ = std::max(last_campaign_, id);
@@ -159,6 +164,7 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   Campaign& campaign = live.record.campaign;
   campaign.id = id;
   campaign.spec = spec;
+  campaign.schedule = ScheduleOf(spec);
   campaign.accepted_at = now;
   live.losses_at_begin = domains_.losses();
   names_[spec.name] = id;

@@ -30,7 +30,7 @@ std::uint64_t EndedOtherwise(const TotalsView& totals) {
 std::string Rate(const std::optional<double>& rate) { return rate ? FormatRate(*rate) + "/s" : ""; }
 
 std::string Left(const CampaignView& campaign, const std::optional<double>& rate) {
-  if (IsOver(campaign) || campaign.state != "running" || !rate) return "";
+  if (IsOver(campaign) || campaign.state != "running" || campaign.closed_until || !rate) return "";
   const std::optional<std::chrono::seconds> left = TimeLeft(campaign.totals.queued, *rate);
   return left ? FormatSpan(*left) : "";
 }
@@ -55,12 +55,25 @@ std::string Outcomes(const TotalsView& totals) {
   return text + fmt::format(", {} queued", FormatCount(totals.queued));
 }
 
+// Outside its send windows.
+std::string Closed(const CampaignView& campaign) {
+  return fmt::format("closed until {} ({})", observe::FormatRfc3339(*campaign.closed_until),
+                     Printable(campaign.windows));
+}
+
 // Why it does not go on, and what goes on with it; empty if it does.
 std::string WhyHeld(const CampaignView& campaign) {
   if (campaign.state != "held") return Printable(campaign.note);
   const std::string name = Printable(campaign.name);
   return fmt::format("{}: `postrider resume {}` sends it, `postrider cancel {}` drops it",
                      campaign.note.empty() ? "it waits for you" : Printable(campaign.note), name, name);
+}
+
+// What else is to be known of a campaign that stands in the table; empty: nothing.
+std::string WhyStill(const CampaignView& campaign) {
+  if (campaign.state == "held") return "is held: " + WhyHeld(campaign);
+  if (campaign.closed_until) return "is " + Closed(campaign);
+  return "";
 }
 
 Tone ToneOf(std::string_view event) {
@@ -153,8 +166,9 @@ std::string RenderCampaigns(std::span<const CampaignView> campaigns, Wall now, c
   }
   std::string out = table.Render(terminal);
   for (const CampaignView& campaign : campaigns) {
-    if (campaign.state != "held") continue;
-    out += terminal.Paint(Tone::kWarning, Printable(campaign.name) + " is held: " + WhyHeld(campaign)) + "\n";
+    const std::string why = WhyStill(campaign);
+    if (why.empty()) continue;
+    out += terminal.Paint(Tone::kWarning, Printable(campaign.name) + " " + why) + "\n";
   }
   return out;
 }
@@ -167,6 +181,7 @@ std::string RenderCampaign(const CampaignView& campaign, Wall now, const Campaig
   std::string out = fmt::format("{}  {}  {}\n", terminal.Paint(Tone::kStrong, Printable(campaign.name)),
                                 Printable(campaign.state), Printable(campaign.mail_class));
   if (const std::string why = WhyHeld(campaign); !why.empty()) out += terminal.Paint(Tone::kWarning, why) + "\n";
+  if (campaign.closed_until) out += terminal.Paint(Tone::kWarning, Closed(campaign)) + "\n";
   out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
                      left.empty() ? "" : ", " + left + " left");
   out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",
@@ -191,6 +206,7 @@ std::string RenderProgressLine(const CampaignView& campaign, Wall now, const Cam
                                  FormatCount(campaign.totals.ended()), FormatCount(campaign.totals.accepted));
   if (rate) line += " " + Rate(rate);
   if (!left.empty()) line += " " + left + " left";
+  if (campaign.closed_until) line += " " + Closed(campaign);
   return line + "\n";
 }
 

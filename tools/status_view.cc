@@ -34,6 +34,14 @@ TotalsView Totals(const json& object) {
           .queued = Count(object, "queued")};
 }
 
+std::string Windows(const json& object) {
+  std::string text;
+  for (const json& window : object.value("windows", json::array())) {
+    text += (text.empty() ? "" : ", ") + window.get<std::string>();
+  }
+  return text.empty() ? text : text + " " + Text(object, "time_zone");
+}
+
 CampaignView Campaign(const json& object) {
   return {.name = object.at("name").get<std::string>(),
           .state = object.at("state").get<std::string>(),
@@ -42,6 +50,8 @@ CampaignView Campaign(const json& object) {
           .released_at = Time(object, "released_at"),
           .expires_at = Time(object, "expires_at"),
           .ended_at = Time(object, "ended_at"),
+          .closed_until = Time(object, "closed_until"),
+          .windows = Windows(object),
           .note = Text(object, "note")};
 }
 

@@ -39,7 +39,9 @@ struct CampaignView {
   std::optional<Wall> released_at;
   std::optional<Wall> expires_at;
   std::optional<Wall> ended_at;
-  std::string note;  // why it is held or failed
+  std::optional<Wall> closed_until;  // outside its send windows: then it goes on
+  std::string windows;               // "Mon-Fri 08:00-20:00, Sat 10:00-12:00 Europe/Paris"
+  std::string note;                  // why it is held, failed or paused
 };
 
 struct StatusView {

@@ -4,6 +4,7 @@
 
 #include "engine/delivery/site.h"
 #include "engine/delivery/stored_message.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::delivery {
 namespace {
@@ -16,7 +17,10 @@ constexpr std::chrono::seconds kRemembered{60};
 }  // namespace
 
 CampaignEntry::CampaignEntry(queue::CampaignPtr snapshot, SharedLimits& limits, Monotonic now)
-    : first(snapshot), latest(std::move(snapshot)), timer([this] { on_unthrottle(); }) {
+    : first(snapshot),
+      latest(std::move(snapshot)),
+      timer([this] { on_unthrottle(); }),
+      window_timer([this] { on_window(); }) {
   const double per_second = first->spec.messages_per_second;
   if (per_second <= 0) return;
   const std::string name = std::to_string(first->id);
@@ -39,12 +43,15 @@ CampaignStanding CampaignEntry::Standing(Wall now) const {
       return CampaignStanding::kWait;
   }
   if (latest->expires_at && now >= *latest->expires_at) return CampaignStanding::kExpired;
-  return CampaignStanding::kGo;
+  return queue::WindowsAt(*latest, now).open ? CampaignStanding::kGo : CampaignStanding::kWait;
 }
 
 CampaignEntry& CampaignCache::Get(const queue::CampaignPtr& snapshot) {
   auto [place, is_new] = entries_.try_emplace(snapshot->id);
-  if (is_new) place->second = std::make_unique<CampaignEntry>(snapshot, limits_, loop_.now().monotonic);
+  if (is_new) {
+    place->second = std::make_unique<CampaignEntry>(snapshot, limits_, loop_.now().monotonic);
+    place->second->open_since = loop_.now().wall;
+  }
   place->second->touched = loop_.now().monotonic;
   knows_transactional_ |= place->second->transactional();
   return *place->second;

@@ -42,12 +42,16 @@ struct CampaignEntry {
   queue::CampaignPtr latest;  // as last told
   bool told = false;          // latest came by command, which is newer than what a reader saw earlier
   bool end_noticed = false;   // that it was cancelled or has expired
+  bool closed = false;        // outside its send windows, as last noticed
+  Wall open_since{};          // that it was noticed; when it has windows
   Monotonic touched{};
   std::unique_ptr<Lease> lease;  // of its rate, which all cores share; null: it has none
   IntrusiveList<Lane, &Lane::campaign_link> lanes;
   IntrusiveList<Lane, &Lane::feed_link> throttled;  // until the rate lets one go; then Windows lines them up again
   std::move_only_function<void()> on_unthrottle;
   io::Timer timer;
+  std::move_only_function<void()> on_window;
+  io::Timer window_timer;  // when its send window closes
 };
 
 // When this job's time is over: its campaign's, or for the messages of a standing campaign, which has no end, the age

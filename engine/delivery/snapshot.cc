@@ -17,14 +17,19 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
 
 namespace {
 
+// Nothing is late for the time in which its campaign was closed.
+Wall WhenOpen(const Lane& lane, Wall due) {
+  return lane.campaign->spec().windows.empty() ? due : std::max(due, lane.campaign->open_since);
+}
+
 // When a job was due: its retry's moment, or the release of its campaign.
 Wall DueOf(const Lane& lane) {
   const WindowJob& job = *lane.jobs.front();
-  if (job.job().place.retry_due) return *job.job().place.retry_due;
+  if (job.job().place.retry_due) return WhenOpen(lane, *job.job().place.retry_due);
   const queue::Campaign& campaign = *lane.campaign->latest;
   Wall due = campaign.released_at.value_or(campaign.accepted_at);
   if (campaign.spec.not_before) due = std::max(due, *campaign.spec.not_before);
-  return due;
+  return WhenOpen(lane, due);
 }
 
 bool Serves(const Path& path, const Feed& feed) { return std::ranges::find(feed.paths, &path) != feed.paths.end(); }

@@ -10,6 +10,7 @@
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
 #include "engine/delivery/site_table.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::delivery {
 namespace {
@@ -39,6 +40,8 @@ constexpr std::chrono::minutes kParkedAtMost{5};
 constexpr std::uint32_t kSweepJobs = 4096;
 // A domain in which nothing was found to do is not looked at again before.
 constexpr std::chrono::seconds kEmptyRest{1};
+// More than there is between two ticks.
+constexpr std::chrono::seconds kWatchWindowFrom{2};
 
 }  // namespace
 
@@ -305,6 +308,7 @@ void Windows::BounceRest(Domain& domain, std::string_view problem) {
 void Windows::Tick() {
   for (const auto& [id, entry] : parts_.campaigns->entries()) {
     NoticeEnd(*entry);
+    NoticeWindow(*entry);
     if (!entry->spec().standing) continue;
     for (Lane* lane = entry->lanes.front(); lane != nullptr; lane = entry->lanes.Next(*lane)) EndOldMessages(*lane);
   }
@@ -372,6 +376,22 @@ void Windows::NoticeEnd(CampaignEntry& entry) {
     domain->seeks = 0;
     if (domain->waiting >= LowWater(*domain)) Poll(*domain);
   }
+}
+
+// Outside its send windows a campaign rests as a paused one does: its jobs go back to the queue, what is under way is
+// finished. The queue tells when there is something to take again.
+void Windows::NoticeWindow(CampaignEntry& entry) {
+  if (entry.spec().windows.empty()) return;
+  const Now now = parts_.loop.now();
+  const WindowState state = queue::WindowsAt(*entry.latest, now.wall);
+  if (std::exchange(entry.closed, !state.open) == state.open) {
+    if (state.open) entry.open_since = now.wall;
+    CampaignChanged(entry);
+  }
+  // Ticks are too coarse for the moment it closes.
+  if (!state.open || state.until - now.wall > kWatchWindowFrom || entry.window_timer.set()) return;
+  if (!entry.on_window) entry.on_window = [this, &entry] { NoticeWindow(entry); };
+  parts_.loop.timers().Set(entry.window_timer, now.monotonic + (state.until - now.wall));
 }
 
 // Asks for what must not wait behind a full window.

@@ -84,6 +84,7 @@ class Windows {
   void Judge(Lane& lane, bool word_may_be_old);
   [[nodiscard]] std::uint32_t LowWater(const Domain& domain) const;
   void NoticeEnd(CampaignEntry& entry);
+  void NoticeWindow(CampaignEntry& entry);
   void Poll(Domain& domain);
   void End(Lane& lane, LaneEnd end);
   void EndOldMessages(Lane& lane);

@@ -245,7 +245,7 @@ ApiAnswer AdminApi::Campaign(const ApiRequest& request, const std::vector<std::s
     const queue::CampaignPtr campaign = FindCampaign(name);
     if (campaign == nullptr) return ErrorAnswer(404, fmt::format("there is no campaign \"{}\"", name));
     ApiAnswer answer;
-    answer.body = CampaignJson(*campaign);
+    answer.body = CampaignJson(*campaign, control_.Collect().time.wall);
     return answer;
   }
   if (action == "remaining") return request.method == "GET" ? Remaining(name) : WrongMethod("GET");

@@ -10,6 +10,7 @@
 #include "engine/observe/metrics.h"
 #include "engine/observe/process_usage.h"
 #include "engine/observe/rfc3339.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::observe {
 namespace {
@@ -41,7 +42,15 @@ Json Totals(const queue::CampaignTotals& totals) {
           {"queued", totals.queued()}};
 }
 
-Json OneCampaign(const queue::Campaign& campaign) {
+void PutWindows(Json& json, const queue::Campaign& campaign, Wall now) {
+  if (campaign.spec.windows.empty()) return;
+  json["windows"] = Json::array();
+  for (const SendWindow& window : campaign.spec.windows) json["windows"].push_back(ToString(window));
+  json["time_zone"] = campaign.spec.time_zone;
+  PutTime(json, "closed_until", queue::ReadinessOf(campaign, now).opens_at);
+}
+
+Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   Json json = {{"name", campaign.spec.name},
                {"id", campaign.id},
                {"state", ToString(campaign.state)},
@@ -56,12 +65,13 @@ Json OneCampaign(const queue::Campaign& campaign) {
   PutTime(json, "expires_at", campaign.expires_at);
   PutTime(json, "paused_at", campaign.paused_at);
   PutTime(json, "ended_at", campaign.ended_at);
+  PutWindows(json, campaign, now);
   if (!campaign.note.empty()) json["note"] = campaign.note;
   json["totals"] = Totals(campaign.totals);
   return json;
 }
 
-Json Campaigns(std::span<const queue::CampaignPtr> campaigns, bool all) {
+Json Campaigns(std::span<const queue::CampaignPtr> campaigns, bool all, Wall now) {
   std::vector<queue::CampaignPtr> shown(campaigns.begin(), campaigns.end());
   std::ranges::sort(shown, {}, [](const queue::CampaignPtr& campaign) { return campaign->id; });
   const auto ended = [](const queue::CampaignPtr& campaign) { return campaign->ended_at.has_value(); };
@@ -71,7 +81,7 @@ Json Campaigns(std::span<const queue::CampaignPtr> campaigns, bool all) {
     std::erase_if(shown, [&](const auto& campaign) { return ended(campaign) && ended_count-- > kEndedShown; });
   }
   Json json = Json::array();
-  for (const queue::CampaignPtr& campaign : shown) json.push_back(OneCampaign(*campaign));
+  for (const queue::CampaignPtr& campaign : shown) json.push_back(OneCampaign(*campaign, now));
   return json;
 }
 
@@ -176,11 +186,11 @@ std::string StatusJson(const StatusAnswer& answer) {
       {"last_reload", {{"time", FormatRfc3339(snapshot.last_reload)}, {"good", snapshot.last_reload_good}}},
       {"pauses", Pauses(answer.pauses)},
   };
-  json["campaigns"] = Campaigns(answer.campaigns, answer.all_campaigns);
+  json["campaigns"] = Campaigns(answer.campaigns, answer.all_campaigns, now);
   return Dump(json);
 }
 
-std::string CampaignJson(const queue::Campaign& campaign) { return Dump(OneCampaign(campaign)); }
+std::string CampaignJson(const queue::Campaign& campaign, Wall now) { return Dump(OneCampaign(campaign, now)); }
 
 std::string QueueJson(const QueuePage& page) {
   Json json = {{"sites", Json::array()}, {"elsewhere", Mail(page.elsewhere)}, {"total", Mail(page.total)}};

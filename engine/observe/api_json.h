@@ -23,7 +23,7 @@ struct StatusAnswer {
 };
 [[nodiscard]] std::string StatusJson(const StatusAnswer& answer);
 
-[[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign);
+[[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign, Wall now);
 
 [[nodiscard]] std::string QueueJson(const QueuePage& page);
 

@@ -60,14 +60,15 @@ std::uint64_t QueuedOfRunning(std::span<const queue::CampaignPtr> campaigns, Wal
   std::uint64_t sum = 0;
   for (const queue::CampaignPtr& campaign : campaigns) {
     if (campaign->state != CampaignState::kRunning) continue;
-    if (campaign->spec.not_before && now < *campaign->spec.not_before) continue;
+    if (!queue::ReadinessOf(*campaign, now).now) continue;
     sum += Queued(campaign->totals);
   }
   return sum;
 }
 
 void AddCampaigns(MetricPage& page, std::span<const queue::CampaignPtr> campaigns, Wall now) {
-  page.Add(Gauge("postrider_queued_running", "Recipients in the queue whose campaign runs: neither held nor paused."))
+  page.Add(Gauge("postrider_queued_running",
+                 "Recipients in the queue whose campaign runs: neither held, paused, closed nor still to begin."))
       .Value(QueuedOfRunning(campaigns, now));
   constexpr std::array kStates = {CampaignState::kLoading,  CampaignState::kHeld,   CampaignState::kRunning,
                                   CampaignState::kPaused,   CampaignState::kFailed, CampaignState::kDone,

@@ -347,6 +347,31 @@ TEST_F(JobStoreTest, WaitsForTheMomentOfTheManifest) {
   EXPECT_THAT(AddressesOf(Take("a.test")), ElementsAre("ana@a.test"));
 }
 
+TEST_F(JobStoreTest, HandsOutNothingOfACampaignOutsideItsWindows) {
+  now_ = Wall(std::chrono::hours(24 * 365));
+  CampaignSpec spec = Named("offer");
+  spec.windows = {SendWindow::Parse("08:00-09:00").value()};
+  Released(spec, {{1, "ana@a.test"}, {2, "bob@a.test"}});
+  EXPECT_THAT(Scan(), IsEmpty());
+  EXPECT_THAT(AddressesOf(Take("a.test")), IsEmpty());
+  const Wall opens = now_ + std::chrono::hours(8);
+  EXPECT_EQ(Take("a.test").next_due, opens);
+  now_ = opens;
+  EXPECT_THAT(Scan(), ElementsAre("a.test"));
+  const TakenJobs taken = Take("a.test");
+  EXPECT_THAT(AddressesOf(taken), ElementsAre("ana@a.test", "bob@a.test"));
+  Defer(taken.jobs[0], now_ + std::chrono::minutes(10), "a.test");
+  Finish(taken.jobs[1], EventKind::kDelivered, "a.test");
+  Commit();
+  // Its retry waits for the window of the next day, after a restart too.
+  Reopen();
+  now_ += std::chrono::hours(2);
+  EXPECT_THAT(Scan(), IsEmpty());
+  now_ = opens + std::chrono::hours(24);
+  EXPECT_THAT(Scan(), ElementsAre("a.test"));
+  EXPECT_THAT(AddressesOf(Take("a.test")), ElementsAre("ana@a.test"));
+}
+
 TEST_F(JobStoreTest, LeavesAPausedCampaignsJobsAndTheOthersPassBy) {
   const CampaignId paused = Released(Named("paused"), {{1, "ana@a.test"}, {2, "eve@a.test"}});
   Defer(Take("a.test").jobs[0], now_ + std::chrono::seconds(1), "a.test");

@@ -108,6 +108,43 @@ TEST(Lifecycle, OpensAtTheMomentOfTheManifest) {
   EXPECT_TRUE(ReadinessOf(campaign, At(99)).ending);
 }
 
+TEST(Lifecycle, RestsOutsideItsSendWindows) {
+  Campaign campaign = In(kRunning);
+  // 1 January 1970 was a Thursday.
+  campaign.spec.windows = {SendWindow::Parse("Thu-Fri 08:00-20:00").value()};
+  const Wall opens = Wall(hours(8));
+  const Wall closes = Wall(hours(20));
+  EXPECT_FALSE(ReadinessOf(campaign, opens - std::chrono::milliseconds(1)).now);
+  EXPECT_EQ(ReadinessOf(campaign, At(0)).opens_at, opens);
+  EXPECT_TRUE(ReadinessOf(campaign, opens).now);
+  EXPECT_EQ(ReadinessOf(campaign, opens).opens_at, std::nullopt);
+  EXPECT_FALSE(ReadinessOf(campaign, closes).now);
+  EXPECT_EQ(ReadinessOf(campaign, closes).opens_at, opens + hours(24));
+  // It opens with the window in which its moment lies, or the next.
+  campaign.spec.not_before = closes - hours(1);
+  EXPECT_EQ(ReadinessOf(campaign, opens).opens_at, closes - hours(1));
+  campaign.spec.not_before = closes + hours(1);
+  EXPECT_EQ(ReadinessOf(campaign, opens).opens_at, opens + hours(24));
+  // What is cancelled or expired ends at any hour; a paused one opens by no clock.
+  campaign.expires_at = closes + hours(2);
+  EXPECT_TRUE(ReadinessOf(campaign, closes + hours(2)).ending);
+  campaign.state = kPaused;
+  EXPECT_EQ(ReadinessOf(campaign, At(0)).opens_at, std::nullopt);
+  campaign.state = kCancelled;
+  EXPECT_TRUE(ReadinessOf(campaign, At(0)).ending);
+}
+
+TEST(Lifecycle, AsksTheScheduleThatGoesWithTheCampaign) {
+  Campaign campaign = In(kRunning);
+  campaign.spec.windows = {SendWindow::Parse("08:00-20:00").value()};
+  campaign.spec.time_zone = "Asia/Tokyo";
+  for (const bool kept : {false, true}) {
+    if (kept) campaign.schedule = std::make_shared<const SendSchedule>(campaign.spec.windows, campaign.spec.time_zone);
+    EXPECT_TRUE(WindowsAt(campaign, Wall(hours(24))).open);
+    EXPECT_EQ(WindowsAt(campaign, Wall(hours(24))).until, Wall(hours(24 + 11)));
+  }
+}
+
 TEST(Lifecycle, EndsAllJobsOfAnExpiredCampaignUnlessItIsPaused) {
   Campaign campaign = In(kRunning);
   campaign.expires_at = At(100);

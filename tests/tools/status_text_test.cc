@@ -71,6 +71,18 @@ TEST(StatusText, KeepsRateAndTimeLeftOnANarrowTerminal) {
             "2026-11-24-offer  running  [#####----]  56 %   4,400  100/s  44 s");
 }
 
+TEST(StatusText, SaysUntilWhenACampaignIsClosed) {
+  CampaignView campaign = Running();
+  campaign.closed_until = kNow + std::chrono::hours(3);
+  campaign.windows = "08:00-20:00 Europe/Paris";
+  constexpr const char* kClosed = "closed until 2026-11-24T08:44:05.007Z (08:00-20:00 Europe/Paris)\n";
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}),
+              HasSubstr(std::string("\n2026-11-24-offer is ") + kClosed));
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr(std::string("\n") + kClosed));
+  EXPECT_THAT(RenderProgressLine(campaign, kNow, CampaignRates()), testing::EndsWith(std::string(" ") + kClosed));
+  EXPECT_THAT(RenderProgressLine(campaign, kNow, CampaignRates()), Not(HasSubstr("left")));
+}
+
 TEST(StatusText, SaysNoTimeLeftForWhatStandsStill) {
   CampaignView campaign = Running();
   campaign.state = "paused";

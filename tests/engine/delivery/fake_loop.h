@@ -20,6 +20,11 @@ struct VirtualTime {
   Now now{.monotonic = Monotonic(std::chrono::hours(1)),
           .wall = Wall(std::chrono::sys_days{std::chrono::year{2026} / 11 / 24})};
   void MoveTo(Monotonic moment);
+  // Somebody sets the clock on the wall.
+  void ShiftWall(std::chrono::milliseconds by) {
+    wall_origin_ += by;
+    now.wall += by;
+  }
 
  private:
   Monotonic origin_ = now.monotonic;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/message/template.h"
+#include "queue/lifecycle.h"
 
 namespace postrider::delivery {
 
@@ -51,17 +52,12 @@ queue::CampaignPtr MemoryQueue::SetState(queue::CampaignId id, queue::CampaignSt
 }
 
 bool MemoryQueue::MayGo(queue::CampaignId id, Wall now) const {
-  const queue::Campaign& campaign = *campaigns_.at(id);
-  if (campaign.state == queue::CampaignState::kCancelled) return true;
-  if (campaign.state != queue::CampaignState::kRunning) return false;
-  return !campaign.spec.not_before || *campaign.spec.not_before <= now;
+  return queue::ReadinessOf(*campaigns_.at(id), now).now;
 }
 
 // Its jobs are to be ended, wherever they stand.
 bool MemoryQueue::Ending(queue::CampaignId id, Wall now) const {
-  const queue::Campaign& campaign = *campaigns_.at(id);
-  if (campaign.state == queue::CampaignState::kCancelled) return true;
-  return campaign.state == queue::CampaignState::kRunning && campaign.expires_at && *campaign.expires_at <= now;
+  return queue::ReadinessOf(*campaigns_.at(id), now).ending;
 }
 
 bool MemoryQueue::Waits(const DomainRows& rows, Wall now) const {

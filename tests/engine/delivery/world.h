@@ -65,6 +65,8 @@ class World {
   [[nodiscard]] std::string CheckConservation() const;
 
   [[nodiscard]] Now now() const { return time_.now; }
+  // Somebody sets the clock on the wall, by so much.
+  void ShiftWall(std::chrono::milliseconds by) { time_.ShiftWall(by); }
   // The sum over all receivers.
   [[nodiscard]] std::uint64_t taken() const;
 

@@ -192,6 +192,25 @@ TEST_F(AdminApiTest, ShowsTheLatestCampaignOfAName) {
   EXPECT_EQ(Get("/api/v1/campaigns/offer")["state"], "running");
 }
 
+TEST_F(AdminApiTest, SaysUntilWhenACampaignIsClosed) {
+  auto campaign = std::make_shared<queue::Campaign>();
+  campaign->spec.name = "offer";
+  campaign->state = CampaignState::kRunning;
+  campaign->spec.windows = {SendWindow::Parse("Mon-Fri 08:00-20:00").value(),
+                            SendWindow::Parse("Sat 10:00-12:00").value()};
+  campaign->spec.time_zone = "Europe/Paris";
+  control_.campaigns.push_back(campaign);
+  // Saturday, 6 June 2026, at noon in Paris; two hours before UTC.
+  control_.snapshot.time.wall = std::chrono::sys_days(std::chrono::year{2026} / 6 / 6) + std::chrono::hours(10);
+  for (const json& closed : {Get("/api/v1/campaigns/offer"), Get("/api/v1/status")["campaigns"][0]}) {
+    EXPECT_EQ(closed["closed_until"], "2026-06-08T06:00:00.000Z");
+    EXPECT_EQ(closed["windows"], json::parse(R"(["Mon-Fri 08:00-20:00", "Sat 10:00-12:00"])"));
+    EXPECT_EQ(closed["time_zone"], "Europe/Paris");
+  }
+  control_.snapshot.time.wall -= std::chrono::minutes(1);
+  EXPECT_FALSE(Get("/api/v1/campaigns/offer").contains("closed_until"));
+}
+
 TEST_F(AdminApiTest, ChangesCampaigns) {
   control_.AddCampaign("of/fer", CampaignState::kRunning);
   EXPECT_EQ(Ask("POST", "/api/v1/campaigns/of%2Ffer/pause").status, 200);
