@@ -32,6 +32,8 @@ std::string PauseKey(const observe::PauseTarget& target) {
       return "pause/site/" + target.name;
     case Target::kSource:
       return "pause/source/" + target.name;
+    case Target::kSourceAt:
+      return "pause/source-at/" + target.name + "/" + target.at;  // no "/" in a source's name
   }
   return {};
 }

@@ -80,17 +80,26 @@ struct CoreCommand {
     kSnapshot,  // answer in CorePorts::snapshots
     kDrain,     // no new transactions; QUIT; after `deadline` close what is left
   };
-  enum class Target : std::uint8_t { kAll, kSite, kSource };
+  enum class Target : std::uint8_t {
+    kAll,
+    kSite,
+    kSource,
+    kSourceAt,  // one source at one provider, or at one site
+  };
   Kind kind = Kind::kSnapshot;
   OptionsPtr options;
   ReplyClassifierPtr classifier;  // of kReload
   queue::CampaignPtr campaign;
   Target target = Target::kAll;
   std::string name;
+  std::string at;  // of kSourceAt: the provider's name, or the site's
   std::chrono::seconds deadline{};
   // Of kSnapshot, what is too big for every scrape.
   bool with_domains = false;    // the sites name their domains
   bool with_unmatched = false;  // the replies that no rule knew
+  // The core that owns the place where this domain's mail goes describes it. Empty: none.
+  std::string place_of;
+  std::shared_ptr<const dns::MxAnswer> mx;  // of that domain; null where its route has fixed hosts
 };
 
 struct CorePorts {
