@@ -11,6 +11,7 @@
 
 #include "engine/observe/controls.h"
 #include "tests/engine/observe/fake_suppressions.h"
+#include "tests/engine/observe/fake_throttle.h"
 
 namespace postrider::observe {
 
@@ -70,9 +71,10 @@ class FakeControl final : public Control {
   }
 
   // Of this and what stands beside it.
-  Controls All() { return {*this, suppressions}; }
+  Controls All() { return {*this, suppressions, throttle}; }
 
   FakeSuppressions suppressions;
+  FakeThrottle throttle;
   Snapshot snapshot;
   UnmatchedReplies unmatched;
   std::vector<queue::CampaignPtr> campaigns;
@@ -96,7 +98,7 @@ class FakeControl final : public Control {
     const std::scoped_lock lock(mutex_);
     if (failure) return std::unexpected(*failure);
     what += target.target == Target::kAll ? " all" : target.target == Target::kSite ? " site " : " source ";
-    asked.push_back(what + target.name);
+    asked.push_back(what + target.name + (target.at.empty() ? "" : " at " + target.at));
     return {};
   }
 
