@@ -183,6 +183,17 @@ bool IsEmpty(const RuleOptions& rule) {
   return empty;
 }
 
+std::vector<SetField> FieldsOf(const RuleOptions& rule) {
+  std::vector<SetField> fields;
+  ForEachField([&](const OptionSchema& option) {
+    std::string value = option.show(&rule);
+    if (value.empty()) return;
+    if (value.front() == '"') value = value.substr(1, value.size() - 2);
+    fields.push_back({option.key, std::move(value)});
+  });
+  return fields;
+}
+
 Result<void> SetOverride(Overrides& overrides, RuleOptions rule, const Options& options) {
   const std::string_view provider = rule.match.provider();
   if (!provider.empty() && options.Providers().Find(provider) == nullptr) {
@@ -251,6 +262,25 @@ OptionsWithOverrides LayOver(const Options& options, const Overrides& overrides,
   }
   result.options = std::make_shared<const Options>(std::move(merged));
   return result;
+}
+
+ExplainedRule ExplainPattern(const Options& options, const DomainPattern& pattern,
+                             std::span<const std::string> mx_hosts) {
+  // Names that nothing else has: a label "*" below what the pattern names.
+  const std::string name = pattern.Canonical();
+  constexpr std::string_view kMx = "mx:";
+  if (name == "*") return ExplainRule(options, {}, {});
+  std::string host;
+  if (const ProviderOptions* provider = options.Providers().Find(pattern.provider())) {
+    if (!provider->mx.empty()) host = provider->mx.front();
+  } else if (name.starts_with(kMx)) {
+    host = name.substr(kMx.size());
+  } else if (pattern.provider().empty()) {
+    return ExplainRule(options, name, mx_hosts);
+  }
+  if (host.starts_with('.')) host = fmt::format("*{}", host);
+  const std::vector<std::string> hosts = host.empty() ? std::vector<std::string>() : std::vector{host};
+  return ExplainRule(options, {}, hosts);
 }
 
 }  // namespace postrider

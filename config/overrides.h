@@ -14,6 +14,7 @@
 
 #include "config/error.h"
 #include "config/options.h"
+#include "config/rules.h"
 #include "config/time.h"
 
 namespace postrider {
@@ -32,6 +33,13 @@ inline constexpr std::size_t kOverridesMax = 1000;
 // Nothing is set: it says nothing.
 [[nodiscard]] bool IsEmpty(const RuleOptions& rule);
 
+// What it sets, in the order of the example; values as ExplainedField has them.
+struct SetField {
+  std::string_view key;
+  std::string value;
+};
+[[nodiscard]] std::vector<SetField> FieldsOf(const RuleOptions& rule);
+
 // Who sets it, when, and until when stands in rule.origin. Takes the place of earlier values of the same fields. An
 // error: contradicting fields, an unknown provider, or too many overrides; nothing is changed then.
 [[nodiscard]] Result<void> SetOverride(Overrides& overrides, RuleOptions rule, const Options& options);
@@ -47,5 +55,10 @@ struct OptionsWithOverrides {
 };
 // options without any; those that are over by now are left out.
 [[nodiscard]] OptionsWithOverrides LayOver(const Options& options, const Overrides& overrides, Wall now);
+
+// What holds for mail that this pattern matches and no more specific one does. mx_hosts: of an exact domain, where its
+// mail goes; empty while that is not known.
+[[nodiscard]] ExplainedRule ExplainPattern(const Options& options, const DomainPattern& pattern,
+                                           std::span<const std::string> mx_hosts);
 
 }  // namespace postrider

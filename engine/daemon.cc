@@ -8,7 +8,7 @@
 #include <thread>
 #include <utility>
 
-#include "config/load.h"
+#include "config/provider.h"
 #include "engine/host_check.h"
 #include "engine/io/loop.h"
 #include "engine/observe/operator_log.h"
@@ -34,16 +34,34 @@ std::string PauseKey(const observe::PauseTarget& target) {
       return "pause/source/" + target.name;
     case Target::kCampaignAt:  // a guard's, which the cores keep themselves
       return "pause/campaign/" + target.name + "/" + target.at;
+    case Target::kSourceAt:
+      return "pause/source-at/" + target.name + "/" + target.at;  // no "/" in a source's name
   }
   return {};
 }
 
+// "the source "a" at google", for a sentence.
+std::string InWords(const observe::PauseTarget& target) {
+  using Target = delivery::CoreCommand::Target;
+  if (target.target == Target::kAll) return "everything";
+  const std::string named = (target.target == Target::kSite ? "the site \"" : "the source \"") + target.name + "\"";
+  return target.target == Target::kSourceAt ? named + " at " + target.at : named;
+}
+
 std::optional<observe::PauseTarget> ParsePauseKey(std::string_view key) {
   using Target = delivery::CoreCommand::Target;
-  if (key == "pause/all") return observe::PauseTarget{Target::kAll, ""};
+  if (key == "pause/all") return observe::PauseTarget{};
+  constexpr std::string_view kSourceAt = "pause/source-at/";
+  if (key.starts_with(kSourceAt)) {
+    key.remove_prefix(kSourceAt.size());
+    const std::size_t slash = key.find('/');
+    if (slash == key.npos) return std::nullopt;
+    return observe::PauseTarget{Target::kSourceAt, std::string(key.substr(0, slash)),
+                                std::string(key.substr(slash + 1))};
+  }
   for (const auto& [prefix, target] : {std::pair<std::string_view, Target>{"pause/site/", Target::kSite},
                                        std::pair<std::string_view, Target>{"pause/source/", Target::kSource}}) {
-    if (key.starts_with(prefix)) return observe::PauseTarget{target, std::string(key.substr(prefix.size()))};
+    if (key.starts_with(prefix)) return observe::PauseTarget{target, std::string(key.substr(prefix.size())), {}};
   }
   return std::nullopt;
 }
@@ -74,6 +92,15 @@ void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
   told = trouble;
 }
 
+// A line of the delivery log about no recipient.
+void AppendPathEvent(StoreTurn& turn, std::string sentence) {
+  queue::Event event;
+  event.kind = queue::EventKind::kPath;
+  event.time = turn.now;
+  event.reply = std::move(sentence);
+  turn.log.Append(event);
+}
+
 std::string ToText(const Diagnostics& diagnostics) {
   std::string text;
   for (const Diagnostic& diagnostic : diagnostics) text += "\n" + ToString(diagnostic);
@@ -84,24 +111,25 @@ std::string ToText(const Diagnostics& diagnostics) {
 
 Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options, std::chrono::seconds last_commits)
     : config_file_(std::move(config_file)),
-      first_options_(std::move(options)),
-      options_(first_options_),
+      options_(std::move(options)),
       last_commits_(last_commits),
       clock_(io::MakeSystemClock()),
       files_(queue::MakeSystemFiles()),
       tally_(options_->metrics.named_sites),
-      door_(store_waker_) {}
+      door_(store_waker_),
+      live_(
+          config_file_, options_, *files_, *clock_,
+          [this](const OptionsPtr& fresh, ReplyClassifierPtr classifier) { PutInForce(fresh, std::move(classifier)); },
+          [this](std::string sentence) { TellPathEvent(std::move(sentence)); }),
+      throttle_door_(live_, *clock_, [this](const std::string& domain, std::shared_ptr<const dns::MxAnswer> mx) {
+        return Describe(domain, std::move(mx));
+      }) {}
 
 Daemon::~Daemon() {
   if (running_) (void)Stop();
   // A Stop in vain, here or in a failed Start, leaves threads in the middle of what is about to go; why is in the
   // operator's log.
   if (store_thread_.joinable()) std::_Exit(1);
-}
-
-OptionsPtr Daemon::options() const {
-  const std::lock_guard lock(options_mutex_);
-  return options_;
 }
 
 // --- Start -----------------------------------------------------------------------------------------------------------
@@ -130,9 +158,10 @@ Result<void> Daemon::Open() {
   auto classifier = ReplyClassifier::Load(options_->reply_rules, options_->Providers());
   if (!classifier) return Fail(ErrorCode::kInvalid, "the reply rules are not valid:" + ToText(classifier.error()));
   classifier_ = *std::move(classifier);
+  if (auto opened = live_.Open(); !opened) return opened;
+  options_ = live_.get();
   const Now now = clock_->Read();
   started_ = now.wall;
-  last_reload_ = now.wall;
   auto store = queue::OpenJobStore(options_->queue, now.wall);
   if (!store) return Fail("queue", std::move(store).error());
   store_ = *std::move(store);
@@ -246,7 +275,8 @@ void Daemon::Post(const delivery::CoreCommand& command) {
 }
 
 void Daemon::Watch() {
-  const OptionsPtr now_valid = options();
+  live_.Watch();
+  const OptionsPtr now_valid = live_.get();
   const double queue_free = files_->FreeShare(now_valid->queue.directory).value_or(1);
   const double log_free = files_->FreeShare(now_valid->log.directory).value_or(1);
   std::string reason = store_loop_->Trouble();
@@ -284,11 +314,8 @@ void Daemon::StopSending(std::string reason) {
   Post(command);
 }
 
-void Daemon::AskCores(bool with_domains, bool with_unmatched) {
-  delivery::CoreCommand command;
+void Daemon::AskCores(delivery::CoreCommand command) {
   command.kind = delivery::CoreCommand::Kind::kSnapshot;
-  command.with_domains = with_domains;
-  command.with_unmatched = with_unmatched;
   {
     const std::lock_guard commands(command_mutex_);
     for (std::size_t core = 0; core < cores_started_; ++core) {
@@ -318,7 +345,9 @@ void Daemon::AskCores(bool with_domains, bool with_unmatched) {
 
 UnmatchedReplies Daemon::Unmatched() {
   const std::lock_guard lock(collect_mutex_);
-  AskCores(false, true);
+  delivery::CoreCommand command;
+  command.with_unmatched = true;
+  AskCores(std::move(command));
   UnmatchedReplies all;
   for (delivery::CoreSnapshot& core : last_snapshots_) {
     if (core.unmatched) all.Merge(*core.unmatched);
@@ -331,7 +360,9 @@ observe::Snapshot Daemon::Collect(bool with_domains) {
   observe::Snapshot snapshot;
   {
     const std::lock_guard lock(collect_mutex_);
-    AskCores(with_domains, false);
+    delivery::CoreCommand command;
+    command.with_domains = with_domains;
+    AskCores(std::move(command));
     snapshot.cores = last_snapshots_;
   }
   snapshot.time = clock_->Read();
@@ -348,9 +379,23 @@ observe::Snapshot Daemon::Collect(bool with_domains) {
   snapshot.log_free_share = log_free_share_;
   snapshot.sending_stopped = !stop_reason_.empty();
   snapshot.stop_reason = stop_reason_;
-  snapshot.last_reload = last_reload_;
-  snapshot.last_reload_good = last_reload_good_;
+  const LiveOptions::LastReload reload = live_.last_reload();
+  snapshot.last_reload = reload.time;
+  snapshot.last_reload_good = reload.good;
   return snapshot;
+}
+
+std::optional<delivery::PlaceSnapshot> Daemon::Describe(const std::string& domain,
+                                                        std::shared_ptr<const dns::MxAnswer> mx) {
+  const std::lock_guard lock(collect_mutex_);
+  delivery::CoreCommand command;
+  command.place_of = domain;
+  command.mx = std::move(mx);
+  AskCores(std::move(command));
+  for (delivery::CoreSnapshot& core : last_snapshots_) {
+    if (core.place && core.place->domain == domain) return std::exchange(core.place, std::nullopt);
+  }
+  return std::nullopt;
 }
 
 std::vector<queue::CampaignPtr> Daemon::Campaigns() { return store_->Campaigns(); }
@@ -365,7 +410,7 @@ Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignStat
   const auto campaign = FindCampaign(name);
   if (!campaign) return std::unexpected(campaign.error());
   const queue::CampaignPtr known = *campaign;
-  const std::chrono::seconds expiry = options()->RetryFor(known->spec.mail_class).expiry;
+  const std::chrono::seconds expiry = live_.get()->RetryFor(known->spec.mail_class).expiry;
   return door_.Run([&](StoreTurn& turn) -> Result<void> {
     // A release ends the taking of rows, so while the list is being read it is intake's alone.
     const queue::CampaignPtr newest = turn.store.FindCampaign(known->id);
@@ -381,13 +426,16 @@ Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignStat
   });
 }
 
-Result<std::string> Daemon::Pause(const observe::PauseTarget& target) {
+Result<std::string> Daemon::Pause(const observe::PauseTarget& wanted) {
+  using Target = delivery::CoreCommand::Target;
+  const observe::PauseTarget target = ByItsName(wanted);
   std::string note;
-  if (target.target == delivery::CoreCommand::Target::kSite) {
+  const bool at_provider = target.target == Target::kSourceAt && live_.get()->Providers().Find(target.at) != nullptr;
+  if ((target.target == Target::kSite || target.target == Target::kSourceAt) && !at_provider) {
+    const std::string& place = target.target == Target::kSite ? target.name : target.at;
     const observe::Snapshot snapshot = Collect(false);
     const bool known = std::ranges::any_of(snapshot.cores, [&](const delivery::CoreSnapshot& core) {
-      return std::ranges::any_of(core.sites,
-                                 [&](const delivery::SiteSnapshot& site) { return site.site == target.name; });
+      return std::ranges::any_of(core.sites, [&](const delivery::SiteSnapshot& site) { return site.site == place; });
     });
     if (!known) {
       note =
@@ -399,32 +447,38 @@ Result<std::string> Daemon::Pause(const observe::PauseTarget& target) {
   return note;
 }
 
-Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(target, false); }
+Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(ByItsName(target), false); }
+
+// A provider may be called by what people call it.
+observe::PauseTarget Daemon::ByItsName(observe::PauseTarget target) const {
+  if (target.target != delivery::CoreCommand::Target::kSourceAt) return target;
+  if (const ProviderOptions* provider = live_.get()->Providers().FindByAnyName(target.at)) target.at = provider->name;
+  return target;
+}
 
 // A mistyped name must not pass for a done deed: a source is configured, and what is resumed is paused. Sites cannot be
 // told beforehand; one may be paused before its mail comes.
 Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) {
   using Target = delivery::CoreCommand::Target;
-  const std::string quoted = "\"" + target.name + "\"";
   if (target.target == Target::kAll) return {};
   if (target.target == Target::kCampaignAt) {
     if (!pause) return CheckGuard(target);
     return Fail(ErrorCode::kInvalid, "a campaign is paused as a whole, or at one provider by the guards alone");
   }
-  if (pause && target.target == Target::kSource) {
-    const OptionsPtr known = options();
+  if (pause && (target.target == Target::kSource || target.target == Target::kSourceAt)) {
+    const OptionsPtr known = live_.get();
     std::string names;
     for (const SourceOptions& source : known->sources) {
       if (source.name == target.name) return {};
       names += (names.empty() ? "" : ", ") + source.name;
     }
-    return Fail(ErrorCode::kNotFound, "no [[source]] is named " + quoted + "; there are: " + names);
+    return Fail(ErrorCode::kNotFound, "no [[source]] is named \"" + target.name + "\"; there are: " + names);
   }
   const std::string key = PauseKey(target);
   const auto is_key = [&](const auto& entry) { return entry.first == key; };
   if (pause || std::ranges::any_of(store_->ReadState(key), is_key)) return {};
   if (target.target == Target::kSite) return CheckGuard(target);
-  return Fail(ErrorCode::kNotFound, "the source " + quoted + " is not paused; `postrider status` lists what is");
+  return Fail(ErrorCode::kNotFound, InWords(target) + " is not paused; `postrider status` lists what is");
 }
 
 // Something of a guard's is to be lifted: it holds this campaign at this receiver, or doubts this site.
@@ -462,11 +516,8 @@ Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
     } else {
       turn.store.DeleteState(key);
     }
-    queue::Event event;
-    event.kind = queue::EventKind::kPath;
-    event.time = turn.now;
-    event.reply = std::string(pause ? "paused" : "resumed") + " by the operator: " + key.substr(kPausePrefix.size());
-    turn.log.Append(event);
+    AppendPathEvent(turn,
+                    std::string(pause ? "paused" : "resumed") + " by the operator: " + key.substr(kPausePrefix.size()));
     return {};
   });
   if (!done) return done;
@@ -500,47 +551,7 @@ Result<void> Daemon::ExportRemaining(std::string_view campaign,
   return engine::ExportRemaining(*store_, **known, write);
 }
 
-Result<std::string> Daemon::Reload() {
-  auto loaded = LoadOptions(config_file_);
-  const Wall now = clock_->Read().wall;
-  std::string problems;
-  if (!loaded) {
-    problems = ToText(loaded.error());
-  } else if (auto checked = CheckHost(**loaded, *files_); !checked) {
-    problems = "\n" + checked.error().message;
-  }
-  ReplyClassifierPtr classifier;
-  if (problems.empty()) {
-    auto made = ReplyClassifier::Load((*loaded)->reply_rules, (*loaded)->Providers());
-    if (made) {
-      classifier = *std::move(made);
-    } else {
-      problems = ToText(made.error());
-    }
-  }
-  if (!problems.empty()) {
-    observe::LogError("reload refused, the old configuration stays:" + problems);
-    const std::lock_guard lock(state_mutex_);
-    last_reload_ = now;
-    last_reload_good_ = false;
-    return Fail(ErrorCode::kInvalid, "the configuration is not valid, the old one stays:" + problems);
-  }
-  // Where the queue, the log and the spool are does not change while they are open, and who looks at their disks must
-  // not look elsewhere.
-  const auto in_force = std::make_shared<Options>(**loaded);
-  in_force->spool.directory = first_options_->spool.directory;
-  in_force->queue.directory = first_options_->queue.directory;
-  in_force->log.directory = first_options_->log.directory;
-  const OptionsPtr fresh = in_force;
-  {
-    const std::lock_guard lock(options_mutex_);
-    options_ = fresh;
-  }
-  std::string note;
-  for (const std::string& name : OptionsThatNeedARestart(*first_options_, **loaded)) {
-    note += (note.empty() ? "" : ", ") + name;
-  }
-  if (!note.empty()) note = "only the next start takes what the configuration says now of: " + note;
+void Daemon::PutInForce(const OptionsPtr& fresh, ReplyClassifierPtr classifier) {
   intake_->SetOptions(fresh);
   intake_door_->SetOptions(fresh);
   delivery::CoreCommand command;
@@ -548,12 +559,14 @@ Result<std::string> Daemon::Reload() {
   command.options = fresh;
   command.classifier = std::move(classifier);
   Post(command);
-  const std::lock_guard lock(state_mutex_);
-  last_reload_ = now;
-  last_reload_good_ = true;
-  observe::LogInfo("configuration reloaded");
-  if (!note.empty()) observe::LogWarning(note);
-  return note;
+}
+
+void Daemon::TellPathEvent(std::string sentence) {
+  const bool left = door_.Leave([sentence](StoreTurn& turn) -> Result<void> {
+    AppendPathEvent(turn, sentence);
+    return {};
+  });
+  if (!left) observe::LogWarning("not in the delivery log, for the queue has no time for it: " + sentence);
 }
 
 std::string Daemon::Trouble() {
@@ -570,7 +583,7 @@ std::string Daemon::Trouble() {
 
 bool Daemon::Stop() {
   running_ = false;
-  const std::chrono::seconds conversations = options()->timeouts.shutdown;
+  const std::chrono::seconds conversations = live_.get()->timeouts.shutdown;
   const Monotonic deadline = clock_->Read().monotonic + conversations + last_commits_;
   const auto wait_for = [&](auto&& condition) {
     while (!condition()) {

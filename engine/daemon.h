@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +21,7 @@
 #include "engine/intake_door.h"
 #include "engine/io/clock.h"
 #include "engine/io/mailbox.h"
+#include "engine/live_options.h"
 #include "engine/observe/admin_server.h"
 #include "engine/observe/control.h"
 #include "engine/observe/delivery_log.h"
@@ -28,6 +30,7 @@
 #include "engine/store_call.h"
 #include "engine/store_loop.h"
 #include "engine/suppression_door.h"
+#include "engine/throttle_door.h"
 #include "queue/files.h"
 #include "queue/job_store.h"
 
@@ -45,14 +48,14 @@ class Daemon : public observe::Control {
 
   // Opens the queue and starts everything. On failure nothing runs but what could not be stopped.
   [[nodiscard]] Result<void> Start();
-  // Once a second or so: disks, the store's trouble.
+  // Once a second or so: disks, the store's trouble, limits that are over, a configuration that has changed.
   void Watch();
   // The orderly end. False: something could not be made durable (the sentence is in the operator's log); the queue
   // still holds it.
   [[nodiscard]] bool Stop();
 
   // Once it is started.
-  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_}; }
+  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_, throttle_door_}; }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // observe::Control
@@ -68,7 +71,7 @@ class Daemon : public observe::Control {
   Result<std::vector<observe::FoundJob>> Find(std::string_view address) override;
   Result<void> ExportRemaining(std::string_view campaign,
                                const std::function<bool(std::string_view line)>& write) override;
-  Result<std::string> Reload() override;
+  Result<std::string> Reload() override { return live_.Reload(); }
   std::string Trouble() override;
 
  private:
@@ -78,19 +81,21 @@ class Daemon : public observe::Control {
   void Post(const delivery::CoreCommand& command);
   bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
   observe::Snapshot Collect(bool with_domains);
-  // Asks each core for a snapshot and waits for the answers, into last_snapshots_. With collect_mutex_ held.
-  void AskCores(bool with_domains, bool with_unmatched);
+  // Asks each core for a snapshot with what the command names and waits for the answers, into last_snapshots_. With
+  // collect_mutex_ held.
+  void AskCores(delivery::CoreCommand command);
+  std::optional<delivery::PlaceSnapshot> Describe(const std::string& domain, std::shared_ptr<const dns::MxAnswer> mx);
+  void PutInForce(const OptionsPtr& fresh, ReplyClassifierPtr classifier);
+  void TellPathEvent(std::string sentence);
+  [[nodiscard]] observe::PauseTarget ByItsName(observe::PauseTarget target) const;
   Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
   Result<void> CheckGuard(const observe::PauseTarget& target);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
   void StopSending(std::string reason);
-  OptionsPtr options() const;
 
   const std::filesystem::path config_file_;
-  const OptionsPtr first_options_;  // of the start
-  mutable std::mutex options_mutex_;
-  OptionsPtr options_;
+  OptionsPtr options_;  // of the start; from then on live_ has them
   const std::chrono::seconds last_commits_;
 
   std::unique_ptr<io::Clock> clock_;
@@ -102,6 +107,8 @@ class Daemon : public observe::Control {
   io::Waker reader_waker_;
   io::Waker collector_waker_;
   StoreDoor door_;
+  LiveOptions live_;
+  ThrottleDoor throttle_door_;
   const std::shared_ptr<SharedLimits> limits_ = std::make_shared<SharedLimits>();
   ReplyClassifierPtr classifier_;  // of the start; a reload hands the cores another
   std::vector<std::unique_ptr<CoreUnit>> units_;
@@ -131,8 +138,6 @@ class Daemon : public observe::Control {
 
   mutable std::mutex state_mutex_;  // guards what follows
   Wall started_{};
-  Wall last_reload_{};
-  bool last_reload_good_ = true;
   std::string stop_reason_;
   double queue_free_share_ = 1;
   double log_free_share_ = 1;

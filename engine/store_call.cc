@@ -1,6 +1,7 @@
 #include "engine/store_call.h"
 
 #include <chrono>
+#include <memory>
 #include <thread>
 
 namespace postrider::engine {
@@ -23,6 +24,26 @@ Result<void> StoreDoor::Run(std::move_only_function<Result<void>(StoreTurn&)> st
   }
   call.done.acquire();
   return std::move(call.result);
+}
+
+bool StoreDoor::Leave(std::move_only_function<Result<void>(StoreTurn&)> stage) {
+  const std::lock_guard lock(mutex_);
+  StoreCall** slot = closed_ ? nullptr : box_.Reserve();
+  if (slot == nullptr) return false;
+  auto call = std::make_unique<StoreCall>();
+  call->stage = std::move(stage);
+  call->awaited = false;
+  *slot = call.release();
+  box_.Publish();
+  return true;
+}
+
+void StoreCall::Answered(StoreCall* call) {
+  if (call->awaited) {
+    call->done.release();
+  } else {
+    std::unique_ptr<StoreCall>(call).reset();
+  }
 }
 
 void StoreDoor::Close() {

@@ -1,6 +1,7 @@
 #pragma once
-// A piece of writing that another thread asks the store thread for, and waits for: it is staged among the outcomes and
-// answered once the batch is synced. Lives on the caller's stack; StoreDoor::Run returns only when it is done.
+// A piece of writing that another thread asks the store thread for, and mostly waits for: it is staged among the
+// outcomes and answered once the batch is synced. What is waited for lives on the caller's stack; StoreDoor::Run
+// returns only when it is done.
 
 #include <functional>
 #include <mutex>
@@ -28,6 +29,10 @@ struct StoreCall {
   std::move_only_function<Result<void>(StoreTurn&)> stage;
   Result<void> result;
   std::binary_semaphore done{0};
+  bool awaited = true;  // else it is on the heap and ends with Answered
+
+  // By the store thread, once it is synced.
+  static void Answered(StoreCall* call);
 };
 
 // One way in for any number of threads.
@@ -37,6 +42,9 @@ class StoreDoor {
 
   // Blocks until staged and synced, or refused. After Close: kUnavailable.
   [[nodiscard]] Result<void> Run(std::move_only_function<Result<void>(StoreTurn&)> stage);
+  // The same for what nobody waits for, as main must not wait for a disk. False: it is not done, for the door is closed
+  // or many wait already.
+  [[nodiscard]] bool Leave(std::move_only_function<Result<void>(StoreTurn&)> stage);
   void Close();
 
   // The store thread's end.

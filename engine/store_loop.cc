@@ -148,7 +148,7 @@ bool StoreLoop::Commit() {
   }
   staged_ = 0;
   for (std::size_t core = 0; core < cores_.size(); ++core) unanswered_[core] += std::exchange(taken_[core], 0);
-  for (StoreCall* call : calls_) call->done.release();
+  for (StoreCall* call : calls_) StoreCall::Answered(call);
   calls_.clear();
 
   const Wall now = clock_.Read().wall;

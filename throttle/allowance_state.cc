@@ -40,6 +40,9 @@ enum Field : std::uint8_t {
   kSince = 22,
   kReply = 23,  // one or several, newest first
   kRampLoweredAt = 24,
+  kRateAside = 25,
+  kConnectAside = 26,
+  kAdaptiveAside = 27,
 };
 
 int ToInt(std::uint64_t number, int most) {
@@ -59,9 +62,13 @@ std::string Shorten(std::string_view text, std::size_t bytes) {
 // What Restore reads before anything is changed: a damaged record changes nothing.
 struct Allowance::Record {
   std::optional<Wall> saved_at;
-  double rate_depth = 0;
-  double connect_depth = 0;
-  double adaptive_depth = 0;
+  struct Bucket {
+    double depth = 0;
+    double aside = 0;
+  };
+  Bucket rate;
+  Bucket connect_rate;
+  Bucket adaptive_rate;
   Monotonic stopped_until = Monotonic::min();
   std::uint64_t last_stop = 0;
   int refusals = 0;
@@ -97,13 +104,17 @@ std::string Allowance::EncodeWith(const Now& now, bool ahead) const {
     if (value > 0) writer.Number(field, static_cast<std::uint64_t>(value));
   };
   writer.Moment(kSavedAt, now.wall);
-  if (has_rate_) writer.Real(kRateDepth, rate_.Depth(moment));
-  if (has_connect_rate_) writer.Real(kConnectDepth, connect_rate_.Depth(moment));
+  const auto bucket = [&writer, moment](std::uint8_t depth, std::uint8_t aside, const Gcra& of) {
+    writer.Real(depth, of.Depth(moment));
+    if (const double left = of.Aside(moment); left > 0) writer.Real(aside, left);
+  };
+  if (has_rate_) bucket(kRateDepth, kRateAside, rate_);
+  if (has_connect_rate_) bucket(kConnectDepth, kConnectAside, connect_rate_);
   if (adaptive_.active()) {
     StateWriter adaptive;
     adaptive_.Encode(adaptive, now);
     writer.Text(kAdaptive, adaptive.fields());
-    writer.Real(kAdaptiveDepth, adaptive_bucket_.Depth(moment));
+    bucket(kAdaptiveDepth, kAdaptiveAside, adaptive_bucket_);
   }
   until(kStoppedUntil, stopped_until_);
   writer.Number(kLastStop, static_cast<std::uint64_t>(last_stop_.count()));
@@ -180,16 +191,25 @@ void Allowance::Record::Read(const StateReader& reader, const Now& now) {
       saved_at = reader.Moment();
       break;
     case kRateDepth:
-      rate_depth = real;
+      rate.depth = real;
+      break;
+    case kRateAside:
+      rate.aside = real;
       break;
     case kConnectDepth:
-      connect_depth = real;
+      connect_rate.depth = real;
+      break;
+    case kConnectAside:
+      connect_rate.aside = real;
       break;
     case kAdaptive:
       adaptive = text;
       break;
     case kAdaptiveDepth:
-      adaptive_depth = real;
+      adaptive_rate.depth = real;
+      break;
+    case kAdaptiveAside:
+      adaptive_rate.aside = real;
       break;
     case kStoppedUntil:
       stopped_until = moment;
@@ -266,15 +286,14 @@ Result<void> Allowance::Restore(const Now& now, std::string_view record) {
   // A clock that went back has not leaked anything.
   const double away_seconds =
       std::chrono::duration<double>(std::max(now.wall - *saved.saved_at, Wall::duration(0))).count();
-  const auto fill = [moment, away_seconds](Gcra& bucket, double depth) {
-    // Behind its burst a bucket is only after its burst was lowered; more than twice that is not believed.
-    bucket.Restore(moment, std::clamp(depth - away_seconds * bucket.per_second(), 0.0, 2 * bucket.burst()));
+  const auto fill = [moment, away_seconds](Gcra& bucket, const Record::Bucket& was) {
+    bucket.Restore(moment, was.depth, was.aside, away_seconds);
   };
-  if (has_rate_) fill(rate_, saved.rate_depth);
-  if (has_connect_rate_) fill(connect_rate_, saved.connect_depth);
+  if (has_rate_) fill(rate_, saved.rate);
+  if (has_connect_rate_) fill(connect_rate_, saved.connect_rate);
   if (adaptive_on_ && !saved.adaptive.empty() && adaptive_.Restore(saved.adaptive, now) && adaptive_.active()) {
     SetAdaptiveBucket(moment);
-    fill(adaptive_bucket_, saved.adaptive_depth);
+    fill(adaptive_bucket_, saved.adaptive_rate);
   }
   stopped_until_ = saved.stopped_until;
   last_stop_ = std::chrono::seconds(ToInt(saved.last_stop, 86'400 * 31));

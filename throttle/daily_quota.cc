@@ -99,7 +99,7 @@ bool DailyQuota::Restore(std::string_view record, const Now& now) {
   if (!reader.sound() || !start || !end || !saved_at || !counter) return false;
   if (*end <= *start || *end - *start > kLongestDay || depth < 0) return false;
   const double away_seconds = std::chrono::duration<double>(std::max(now.wall - *saved_at, Wall::duration(0))).count();
-  pace_.Restore(now.monotonic, std::clamp(depth - away_seconds * pace_.per_second(), 0.0, pace_.burst()));
+  pace_.Restore(now.monotonic, depth, 0, away_seconds);
   day_ = {*start, *end};
   used_ = saved_ = *counter;
   began_ = now.monotonic;

@@ -17,16 +17,25 @@ constexpr std::chrono::hours kLongestWait{24 * 365};
 
 }  // namespace
 
-double Gcra::Depth(Monotonic now) const {
-  if (now <= as_of_) return depth_;
-  const double elapsed_seconds = std::chrono::duration<double>(now - as_of_).count();
-  return std::max(0.0, depth_ - elapsed_seconds * per_second_);
+double Gcra::Leaked(Monotonic now) const {
+  if (now <= as_of_) return 0;
+  return std::chrono::duration<double>(now - as_of_).count() * per_second_;
+}
+
+void Gcra::AgeTo(Monotonic now) {
+  aside_ = Aside(now);
+  depth_ = Depth(now);
+  as_of_ = std::max(as_of_, now);
 }
 
 void Gcra::SetRate(Monotonic now, double per_second, double burst) {
   CHECK(per_second >= 0 && burst >= 1);
-  depth_ = Depth(now);
-  as_of_ = std::max(as_of_, now);
+  AgeTo(now);
+  // burst_ + aside_ never passes the largest burst there was, and depth_ never burst_: so their sum is the bucket of
+  // all the time, which keeps the promise over all rates.
+  const double moved = burst > burst_ ? std::min(aside_, burst - burst_) : -std::max(0.0, depth_ - burst);
+  depth_ += moved;
+  aside_ -= moved;
   per_second_ = per_second;
   burst_ = burst;
 }
@@ -44,8 +53,8 @@ Monotonic Gcra::EarliestFor(Monotonic now, double count, double reserve) const {
 double Gcra::ReserveOf(double share) const { return std::max(0.0, std::min(share * burst_, burst_ - 1)); }
 
 void Gcra::Take(Monotonic now, double count) {
-  const double before = Depth(now);
-  as_of_ = std::max(as_of_, now);
+  AgeTo(now);
+  const double before = depth_;
   depth_ = before + count;
   while (low_count_ > 0 && lows_[low_count_ - 1].depth >= before) --low_count_;
   if (low_count_ == lows_.size()) {
@@ -59,8 +68,7 @@ void Gcra::Take(Monotonic now, double count) {
 void Gcra::Return(Monotonic now, Monotonic taken_at, double count) {
   // Without the Take the depth would be lower by `count`, or by as much as was left at its lowest since: from there on
   // it would have stood at nothing.
-  depth_ = Depth(now);
-  as_of_ = std::max(as_of_, now);
+  AgeTo(now);
   double low = depth_;
   std::size_t first = 0;
   while (first < low_count_ && lows_[first].at <= taken_at) ++first;
@@ -76,9 +84,12 @@ void Gcra::Return(Monotonic now, Monotonic taken_at, double count) {
   low_count_ -= first - kept;
 }
 
-void Gcra::Restore(Monotonic now, double depth) {
-  CHECK(depth >= 0);
-  depth_ = depth;
+void Gcra::Restore(Monotonic now, double depth, double aside, double away_seconds) {
+  CHECK(depth >= 0 && aside >= 0 && away_seconds >= 0);
+  const double leaked = away_seconds * per_second_;
+  const double owed = std::max(0.0, depth + aside - leaked);
+  depth_ = std::min(std::max(0.0, depth - leaked), burst_);
+  aside_ = owed - depth_;
   as_of_ = std::max(as_of_, now);
   low_count_ = 0;
 }

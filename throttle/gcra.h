@@ -4,6 +4,7 @@
 // sum of each rate times its span, plus the largest burst); what is returned counts as never taken. One owner, one
 // thread; time is an argument, and one that runs back counts as standing still.
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -17,7 +18,9 @@ class Gcra {
   Gcra() = default;
   Gcra(double per_second, double burst) : per_second_(per_second), burst_(burst) {}
 
-  // burst >= 1: how many may go at once after a rest. What was taken before still counts, at the rates of its time.
+  // burst >= 1: how many may go at once after a rest. What was taken before still counts: a bucket that was full is
+  // full. What a smaller burst has no room for is set aside, and counts again when there is room for it: a lower rate
+  // is not to pay for what went at the higher one before anything goes, but lowering and raising it gives nothing.
   void SetRate(Monotonic now, double per_second, double burst);
 
   // The first moment, not before now, at which one more may go and `reserve` of the burst is left after it;
@@ -35,10 +38,12 @@ class Gcra {
 
   [[nodiscard]] double per_second() const { return per_second_; }
   [[nodiscard]] double burst() const { return burst_; }
-  // Taken and not yet leaked away.
-  [[nodiscard]] double Depth(Monotonic now) const;
-  // What Depth was in an earlier life, aged by the caller.
-  void Restore(Monotonic now, double depth);
+  // Taken and not yet leaked away, of this burst.
+  [[nodiscard]] double Depth(Monotonic now) const { return std::max(0.0, depth_ - Leaked(now)); }
+  // Set aside, and not yet leaked away: it leaks after the depth.
+  [[nodiscard]] double Aside(Monotonic now) const { return std::clamp(depth_ + aside_ - Leaked(now), 0.0, aside_); }
+  // What they were in an earlier life, away_seconds ago. A depth that this burst has no room for is set aside.
+  void Restore(Monotonic now, double depth, double aside = 0, double away_seconds = 0);
 
  private:
   // The depth right before a Take. Kept are those lower than all later ones: so the lowest since any moment is the
@@ -48,9 +53,13 @@ class Gcra {
     double depth = 0;
   };
 
+  [[nodiscard]] double Leaked(Monotonic now) const;
+  void AgeTo(Monotonic now);
+
   double per_second_ = 0;
   double burst_ = 1;
   double depth_ = 0;  // as of as_of_
+  double aside_ = 0;  // leaks once depth_ is 0
   Monotonic as_of_{};
   std::array<Low, 4> lows_{};
   std::size_t low_count_ = 0;

@@ -68,7 +68,7 @@ int SharedLimit::connections() const {
 
 bool SharedLimit::AtRest(Monotonic now) const {
   const std::lock_guard lock(mutex_);
-  return connections_ == 0 && HeldByAll() <= 0 && (!rate_ || bucket_.Depth(now) <= 0);
+  return connections_ == 0 && HeldByAll() <= 0 && (!rate_ || bucket_.Depth(now) + bucket_.Aside(now) <= 0);
 }
 
 std::uint64_t SharedLimit::lock_count() const {
@@ -79,7 +79,7 @@ std::uint64_t SharedLimit::lock_count() const {
 std::string SharedLimit::Encode(const Now& now) const {
   const std::lock_guard lock(mutex_);
   StateWriter writer;
-  writer.Real(kDepth, bucket_.Depth(now.monotonic) + HeldByAll());
+  writer.Real(kDepth, bucket_.Depth(now.monotonic) + bucket_.Aside(now.monotonic) + HeldByAll());
   writer.Moment(kSavedAt, now.wall);
   return writer.Finish(kKind, kVersion);
 }
@@ -98,7 +98,7 @@ Result<void> SharedLimit::Restore(const Now& now, std::string_view record) {
   }
   const std::lock_guard lock(mutex_);
   const double away_seconds = std::chrono::duration<double>(std::max(now.wall - *saved_at, Wall::duration(0))).count();
-  bucket_.Restore(now.monotonic, std::clamp(*depth - away_seconds * bucket_.per_second(), 0.0, 2 * bucket_.burst()));
+  bucket_.Restore(now.monotonic, *depth, 0, away_seconds);
   return {};
 }
 

@@ -1,4 +1,4 @@
-// `postrider pause`, `resume`, `cancel` and `reload`: what changes the running daemon.
+// `postrider pause`, `resume`, `cancel`, `source pause|resume` and `reload`: what changes the running daemon.
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -42,6 +42,10 @@ int RunChange(const ChangeRequest& request) {
   } else if (!request.source.empty()) {
     body["source"] = request.source;
     what = "source " + request.source;
+    if (!request.at.empty()) {
+      body["at"] = request.at;
+      what += " at " + request.at;
+    }
   } else if (!request.at.empty()) {
     body["campaign"] = request.campaign;
     body["at"] = request.at;

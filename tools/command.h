@@ -51,10 +51,28 @@ struct ChangeRequest {
   bool all = false;
   std::string site;
   std::string source;
+  std::string at;  // of source: at this provider or site alone
 };
 [[nodiscard]] int RunChange(const ChangeRequest& request);
 
 [[nodiscard]] int RunReload(const AdminPlace& daemon);
+
+struct ThrottleRequest {
+  enum class Action { kShow, kSet, kUnset, kList };
+  AdminPlace daemon;
+  Action action = Action::kList;
+  std::string name;                 // the domain to show; else the pattern
+  std::vector<std::string> fields;  // key=value of set, keys of unset
+  std::string duration;             // of set; empty: until it is taken back
+  bool json = false;
+};
+[[nodiscard]] int RunThrottle(const ThrottleRequest& request);
+
+struct SourceListRequest {
+  AdminPlace daemon;
+  bool json = false;
+};
+[[nodiscard]] int RunSourceList(const SourceListRequest& request);
 
 struct ExportRequest {
   AdminPlace daemon;

@@ -74,8 +74,9 @@ void AddRun(CLI::App& app, Chosen& chosen) {
 Examples:
   postrider run --config /etc/postrider/postrider.toml
 
-SIGTERM stops in order (what is being sent is finished first, at most timeouts.shutdown), SIGHUP reads the
-configuration again without dropping a connection; a bad one changes nothing and says why.)");
+SIGTERM stops in order (what is being sent is finished first, at most timeouts.shutdown). The configuration, and the
+files it names, are read again when they have changed, or at SIGHUP, without dropping a connection; a bad one changes
+nothing and says why.)");
   auto config = std::make_shared<std::filesystem::path>(kDefaultConfig);
   AddConfigOption(command, *config);
   command.callback([config, &chosen] {
@@ -300,6 +301,93 @@ Examples:
             false);
 }
 
+void AddThrottle(CLI::App& app, Chosen& chosen) {
+  using Action = ThrottleRequest::Action;
+  CLI::App& command = *app.add_subcommand("throttle", "limits: what holds for a domain and why; change them now");
+  command.footer(R"(
+A PATTERN is one as in [[rule]]: example.org, *.example.org, mx:.google.com, mx:mx1.example.org, provider:google or *.
+What is set holds at once, over the configuration, and outlives a restart; connections stay open and what was sent
+still counts. A more specific pattern goes before a less specific one, whoever has set it.
+
+Examples:
+  postrider throttle show example.org
+  postrider throttle set provider:google message_rate=5/s connections=3 --for 2h
+  postrider throttle unset provider:google
+  postrider throttle list)");
+  command.require_subcommand(1);
+  const auto add = [&](const char* name, const char* help, Action action, const char* examples) {
+    CLI::App& verb = *command.add_subcommand(name, help);
+    verb.footer(examples);
+    const auto request = AddRequest(verb, chosen, RunThrottle);
+    request->action = action;
+    AddDaemonOptions(verb, request->daemon);
+    verb.add_flag("--json", request->json, "the daemon's answer as it is");
+    return std::pair<CLI::App*, std::shared_ptr<ThrottleRequest>>(&verb, request);
+  };
+  const auto [show, shown] =
+      add("show", "each limit of a domain's mail, where it comes from, and what binds now", Action::kShow, R"(
+Examples:
+  postrider throttle show example.org
+  postrider throttle show example.org --json | jq '.rule[] | select(.field == "message_rate")')");
+  show->add_option("DOMAIN", shown->name, "what stands behind the @")->required();
+  const auto [set, wanted] = add("set", "set limits of a pattern's mail, at once", Action::kSet, R"(
+Examples:
+  postrider throttle set provider:google message_rate=5/s connections=3 --for 2h
+  postrider throttle set example.org message_rate=none
+  postrider throttle set '*' messages_per_connection=20)");
+  set->add_option("PATTERN", wanted->name, "whose mail")->required();
+  set->add_option("KEY=VALUE", wanted->fields, "as in [[rule]]; `postrider config --explain` shows all")->required();
+  set->add_option("--for", wanted->duration, "then the configuration holds again (default: until it is taken back)")
+      ->type_name("TIME");
+  const auto [unset, taken] = add("unset", "take back what was set", Action::kUnset, R"(
+Examples:
+  postrider throttle unset provider:google                 all of it
+  postrider throttle unset provider:google message_rate)");
+  unset->add_option("PATTERN", taken->name, "whose mail")->required();
+  unset->add_option("KEY", taken->fields, "these limits alone");
+  (void)add("list", "what is set now, by whom, and until when", Action::kList, R"(
+Examples:
+  postrider throttle list)");
+}
+
+void AddSource(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("source", "what is sent from: the state of each source; hold one");
+  command.footer(R"(
+Examples:
+  postrider source list
+  postrider source pause a --at google
+  postrider source resume a --at google)");
+  command.require_subcommand(1);
+  CLI::App& list = *command.add_subcommand("list", "each source: address, connections, rate, where it stands still");
+  list.footer(R"(
+Examples:
+  postrider source list
+  postrider source list --json | jq '.sources[] | select(.stopped_count > 0)')");
+  const auto listed = AddRequest(list, chosen, RunSourceList);
+  AddDaemonOptions(list, listed->daemon);
+  list.add_flag("--json", listed->json, "the daemon's answer as it is");
+  const auto add = [&](const char* name, const char* help, const char* examples) {
+    CLI::App& verb = *command.add_subcommand(name, help);
+    verb.footer(examples);
+    const auto request = AddRequest(verb, chosen, RunChange);
+    request->action = name;
+    AddDaemonOptions(verb, request->daemon);
+    verb.add_option("NAME", request->source, "the source, as the configuration calls it")->required();
+    verb.add_option("--at", request->at, "at this provider, or at this site as `postrider queue` names it, alone")
+        ->type_name("PLACE");
+  };
+  add("pause", "send nothing from it, everywhere or at one place", R"(
+What is being sent is finished. Other sources of its pools take its mail.
+
+Examples:
+  postrider source pause a
+  postrider source pause a --at google
+  postrider source pause a --at mx.example.org)");
+  add("resume", "let it go on", R"(
+Examples:
+  postrider source resume a --at google)");
+}
+
 void AddExport(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("export", "the recipients of a campaign that have no final event yet");
   command.footer(R"(
@@ -379,6 +467,8 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddQueue(app, chosen);
   AddFind(app, chosen);
   AddChanges(app, chosen);
+  AddThrottle(app, chosen);
+  AddSource(app, chosen);
   AddExport(app, chosen);
   AddConfig(app, chosen);
   AddReload(app, chosen);

@@ -57,6 +57,7 @@ CampaignView Campaign(const json& object) {
 
 std::string Pause(const json& object) {
   if (object.contains("site")) return "site " + Text(object, "site");
+  if (object.contains("at")) return "source " + Text(object, "source") + " at " + Text(object, "at");
   if (object.contains("source")) return "source " + Text(object, "source");
   return "all";
 }

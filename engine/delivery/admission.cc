@@ -531,12 +531,12 @@ Monotonic Admission::BlockedUntil(Site& site) const {
 
 // ---- operator and main
 
-void Admission::Pause(CoreCommand::Target target, const std::string& name, bool pause) {
-  const auto change = [pause, &name](std::set<std::string, std::less<>>& names) {
+void Admission::Pause(CoreCommand::Target target, const std::string& name, const std::string& at, bool pause) {
+  const auto change = [pause](auto& names, const auto& which) {
     if (pause) {
-      names.insert(name);
+      names.insert(which);
     } else {
-      names.erase(name);
+      names.erase(which);
     }
   };
   switch (target) {
@@ -544,17 +544,20 @@ void Admission::Pause(CoreCommand::Target target, const std::string& name, bool 
       all_paused_ = pause;
       break;
     case CoreCommand::Target::kSite:
-      change(paused_sites_);
+      change(paused_sites_, name);
       break;
     case CoreCommand::Target::kSource:
-      change(paused_sources_);
+      change(paused_sources_, name);
+      break;
+    case CoreCommand::Target::kSourceAt:
+      change(paused_sources_at_, std::pair(name, at));
       break;
     case CoreCommand::Target::kCampaignAt:  // DestinationTable's
       return;
   }
   for (auto& [key, site] : parts_.sites->sites()) {
     site->paused = SitePaused(*site);
-    for (const std::unique_ptr<Path>& path : site->paths) path->paused = SourcePaused(path->source.name);
+    for (const std::unique_ptr<Path>& path : site->paths) path->paused = PathPaused(*path);
     MarkPending(*site);
   }
   // Domains that were parked because of the pause.
@@ -562,6 +565,13 @@ void Admission::Pause(CoreCommand::Target target, const std::string& name, bool 
 }
 
 bool Admission::SitePaused(const Site& site) const { return paused_sites_.contains(site.name); }
+
+bool Admission::PathPaused(const Path& path) const {
+  const auto paused_at = [&](const std::string& place) {
+    return !place.empty() && paused_sources_at_.contains({path.source.name, place});
+  };
+  return paused_sources_.contains(path.source.name) || paused_at(path.site.name) || paused_at(path.site.provider);
+}
 
 void Admission::StopSending(bool stop) {
   stopped_ = stop;

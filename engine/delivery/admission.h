@@ -7,6 +7,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/delivery/connection.h"
@@ -56,9 +57,9 @@ class Admission {
   [[nodiscard]] Monotonic BlockedUntil(Site& site) const;
 
   // Operator and main.
-  void Pause(CoreCommand::Target target, const std::string& name, bool pause);
+  void Pause(CoreCommand::Target target, const std::string& name, const std::string& at, bool pause);
   [[nodiscard]] bool SitePaused(const Site& site) const;
-  [[nodiscard]] bool SourcePaused(const std::string& source) const { return paused_sources_.contains(source); }
+  [[nodiscard]] bool PathPaused(const Path& path) const;
   void StopSending(bool stop);
   void Reloaded();
   // Quits every connection once its messages have ended.
@@ -106,6 +107,7 @@ class Admission {
   bool all_paused_ = false;
   std::set<std::string, std::less<>> paused_sites_;
   std::set<std::string, std::less<>> paused_sources_;
+  std::set<std::pair<std::string, std::string>> paused_sources_at_;  // a provider, or a site
 
   IntrusiveList<Connection, &Connection::core_link> connections_;
   IntrusiveList<Connection, &Connection::core_idle_link> idle_;

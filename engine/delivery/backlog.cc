@@ -120,9 +120,13 @@ void Backlog::Activate(std::string_view name) {
   const RouteOptions* route = FindRoute(*parts_.options, name);
   if (route != nullptr && !route->hosts.empty()) {
     const SiteTarget target = TargetOf(*parts_.options, name, nullptr);
-    return Assign(domain, static_cast<std::uint32_t>(Hash(target.owner_key()) % parts_.settings.cores), nullptr);
+    return Assign(domain, OwnerOf(target), nullptr);
   }
   LookUp(domain.name);
+}
+
+std::uint32_t Backlog::OwnerOf(const SiteTarget& target) const {
+  return static_cast<std::uint32_t>(Hash(target.owner_key()) % parts_.settings.cores);
 }
 
 void Backlog::LookUp(const std::string& name) {
@@ -170,8 +174,7 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
       const SiteTarget target = TargetOf(*parts_.options, name, &answer);
       domain.base_key = target.base_key;
       domain.resolved_until = now + std::max<std::chrono::seconds>(answer.ttl, kRefreshAtMostEvery);
-      return Assign(domain, static_cast<std::uint32_t>(Hash(target.owner_key()) % parts_.settings.cores),
-                    std::move(kept));
+      return Assign(domain, OwnerOf(target), std::move(kept));
     }
     case dns::MxStatus::kNullMx:
       kept->problem = fmt::format("{} accepts no mail: its MX record says so (RFC 7505)", name);

@@ -20,6 +20,7 @@
 namespace postrider::delivery {
 
 struct Parts;
+struct SiteTarget;
 
 class Backlog {
  public:
@@ -37,6 +38,8 @@ class Backlog {
   // When Turn has something to do, if nothing else happens: max() while a scan is under way or no domain may be added.
   [[nodiscard]] Monotonic NextScan() const { return MayScan() ? next_scan_ : Monotonic::max(); }
   [[nodiscard]] std::size_t active() const { return active_; }
+  // The core that all mail to it goes through.
+  [[nodiscard]] std::uint32_t OwnerOf(const SiteTarget& target) const;
 
  private:
   struct HomeDomain {

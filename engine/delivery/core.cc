@@ -19,6 +19,7 @@ namespace postrider::delivery {
 
 // Copies what a core counts and where its paths stand (snapshot.cc).
 void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool with_unmatched);
+void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, const dns::MxAnswer* mx);
 
 namespace {
 
@@ -68,6 +69,8 @@ class CoreMachine final : public Core {
   int snapshots_wanted_ = 0;
   bool snapshots_name_domains_ = false;
   bool snapshots_have_unmatched_ = false;
+  std::string place_of_;
+  std::shared_ptr<const dns::MxAnswer> place_mx_;
 };
 
 CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop, tls::Tls& tls,
@@ -112,19 +115,26 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
 }
 
-// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine), tls/HOST and
-// allowance/SOURCE/DESTINATION (by us).
+// Keys of the durable map: pause/all, pause/site/NAME, pause/source/NAME and pause/source-at/NAME/PLACE (written by
+// engine), tls/HOST and allowance/SOURCE/DESTINATION (by us).
 void CoreMachine::RestoreState() {
   constexpr std::string_view kTls = "tls/";
   constexpr std::string_view kAll = "pause/all";
   constexpr std::string_view kSite = "pause/site/";
   constexpr std::string_view kSource = "pause/source/";
+  constexpr std::string_view kSourceAt = "pause/source-at/";
   for (const auto& [key, value] : parts_.settings.state) {
     destinations_.Remember(key, value);
     if (key.starts_with(kTls)) tls_memory_.Load(std::string_view(key).substr(kTls.size()), value);
-    if (key == kAll) admission_.Pause(CoreCommand::Target::kAll, {}, true);
-    if (key.starts_with(kSite)) admission_.Pause(CoreCommand::Target::kSite, key.substr(kSite.size()), true);
-    if (key.starts_with(kSource)) admission_.Pause(CoreCommand::Target::kSource, key.substr(kSource.size()), true);
+    if (key == kAll) admission_.Pause(CoreCommand::Target::kAll, {}, {}, true);
+    if (key.starts_with(kSite)) admission_.Pause(CoreCommand::Target::kSite, key.substr(kSite.size()), {}, true);
+    if (key.starts_with(kSource)) admission_.Pause(CoreCommand::Target::kSource, key.substr(kSource.size()), {}, true);
+    if (key.starts_with(kSourceAt)) {
+      const std::string names = key.substr(kSourceAt.size());
+      const std::size_t slash = names.find('/');  // none in a source's name
+      if (slash == names.npos) continue;
+      admission_.Pause(CoreCommand::Target::kSourceAt, names.substr(0, slash), names.substr(slash + 1), true);
+    }
   }
   parts_.settings.state = {};
 }
@@ -212,7 +222,7 @@ void CoreMachine::Obey(CoreCommand& command) {
       backlog_.ScanNow(command.campaign->state == queue::CampaignState::kCancelled);
       return;
     case CoreCommand::Kind::kPause:
-      return admission_.Pause(command.target, command.name, true);
+      return admission_.Pause(command.target, command.name, command.at, true);
     case CoreCommand::Kind::kResume:
       if (command.target == CoreCommand::Target::kCampaignAt) return destinations_.Resume(command.name, command.at);
       if (command.target == CoreCommand::Target::kSite) sites_.BelieveAgain(command.name);
@@ -220,7 +230,7 @@ void CoreMachine::Obey(CoreCommand& command) {
         parts_.no_domains.Resume(parts_.now());
         backlog_.ScanNow(true);
       }
-      return admission_.Pause(command.target, command.name, false);
+      return admission_.Pause(command.target, command.name, command.at, false);
     case CoreCommand::Kind::kStopSending:
       return admission_.StopSending(true);
     case CoreCommand::Kind::kGoOn:
@@ -229,6 +239,10 @@ void CoreMachine::Obey(CoreCommand& command) {
       ++snapshots_wanted_;
       snapshots_name_domains_ |= command.with_domains;
       snapshots_have_unmatched_ |= command.with_unmatched;
+      if (!command.place_of.empty()) {
+        place_of_ = std::move(command.place_of);
+        place_mx_ = std::move(command.mx);
+      }
       return;
     case CoreCommand::Kind::kDrain:
       return Drain(command.deadline);
@@ -276,10 +290,13 @@ void CoreMachine::AnswerSnapshots() {
     CoreSnapshot* slot = parts_.ports.snapshots.Reserve();
     if (slot == nullptr) return;
     FillSnapshot(parts_, *slot, snapshots_name_domains_, snapshots_have_unmatched_);
+    if (!place_of_.empty()) FillPlace(parts_, *slot, place_of_, place_mx_.get());
     parts_.ports.snapshots.Publish();
   }
   snapshots_name_domains_ = false;
   snapshots_have_unmatched_ = false;
+  place_of_.clear();
+  place_mx_.reset();
 }
 
 }  // namespace

@@ -84,6 +84,7 @@ struct CoreCommand {
     kSite,
     kSource,
     kCampaignAt,  // the campaign `name` at the provider (or site) `at`; only kResume: what paused it is a guard
+    kSourceAt,  // one source at one provider, or at one site
   };
   Kind kind = Kind::kSnapshot;
   OptionsPtr options;
@@ -91,11 +92,14 @@ struct CoreCommand {
   queue::CampaignPtr campaign;
   Target target = Target::kAll;
   std::string name;
-  std::string at;
+  std::string at;  // of kCampaignAt and kSourceAt: the provider's name, or the site's
   std::chrono::seconds deadline{};
   // Of kSnapshot, what is too big for every scrape.
   bool with_domains = false;    // the sites name their domains
   bool with_unmatched = false;  // the replies that no rule knew
+  // The core that owns the place where this domain's mail goes describes it. Empty: none.
+  std::string place_of;
+  std::shared_ptr<const dns::MxAnswer> mx;  // of that domain; null where its route has fixed hosts
 };
 
 struct CorePorts {

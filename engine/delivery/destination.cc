@@ -28,9 +28,11 @@ CalendarDay DayIn(std::string_view time_zone, Wall moment) {
   return {day.start, day.end};
 }
 
-std::string KeyOf(const Account& account) {
-  return fmt::format("{}{}/{}", kSaved, account.source, account.destination.key);
+std::string KeyOf(std::string_view source, std::string_view destination) {
+  return fmt::format("{}{}/{}", kSaved, source, destination);
 }
+
+std::string KeyOf(const Account& account) { return KeyOf(account.source, account.destination.key); }
 
 }  // namespace
 
@@ -64,11 +66,10 @@ void DestinationTable::Remember(std::string_view key, std::string_view value) {
   if (key.starts_with(kSaved)) saved_.emplace(key, value);
 }
 
-// The rules of a provider as a whole: no domain's, and no single host's.
-EffectiveRule DestinationTable::ProviderRuleOf(const Site& site) const {
+EffectiveRule DestinationTable::ProviderRuleOf(std::string_view host) const {
   std::vector<std::string> below;
-  const std::size_t dot = site.name.find('.');
-  if (dot != std::string::npos) below.push_back("*" + site.name.substr(dot));
+  const std::size_t dot = host.find('.');
+  if (dot != host.npos) below.push_back("*" + std::string(host.substr(dot)));
   return ResolveRule(*parts_.options, {}, below);
 }
 
@@ -100,7 +101,7 @@ void DestinationTable::Apply(Destination& destination, const EffectiveRule& rule
 
 void DestinationTable::Join(Site& site) {
   Destination* provider = nullptr;
-  if (!site.provider.empty()) provider = &Get(site.provider, site.provider, true, ProviderRuleOf(site));
+  if (!site.provider.empty()) provider = &Get(site.provider, site.provider, true, ProviderRuleOf(site.name));
   Destination* own = provider;
   if (provider == nullptr || !site.own_rules.empty()) {
     own = &Get(site.key, site.name, false, site.rule);
@@ -172,24 +173,59 @@ void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
   }
 }
 
-void DestinationTable::SetWarmUp(Account& account) {
-  const auto source = std::ranges::find(parts_.options->sources, account.source, &SourceOptions::name);
-  if (source == parts_.options->sources.end() || !source->warm_up) {
-    return account.allowance.SetWarmUp(parts_.loop.now(), nullptr);
-  }
+std::optional<WarmUpPlan> DestinationTable::WarmUpOf(std::string_view source) const {
+  const auto known = std::ranges::find(parts_.options->sources, source, &SourceOptions::name);
+  if (known == parts_.options->sources.end() || !known->warm_up) return std::nullopt;
   const WarmUpOptions& options = parts_.options->warm_up;
-  const WarmUpPlan plan{.start = Wall(*source->warm_up),
-                        .quotas = options.quotas,
-                        .used_share = options.used_share,
-                        .deferred_share = options.deferred_share,
-                        .steps_back = options.steps_back};
-  account.allowance.SetWarmUp(parts_.loop.now(), &plan);
+  return WarmUpPlan{.start = Wall(*known->warm_up),
+                    .quotas = options.quotas,
+                    .used_share = options.used_share,
+                    .deferred_share = options.deferred_share,
+                    .steps_back = options.steps_back};
+}
+
+void DestinationTable::SetWarmUp(Account& account) {
+  const std::optional<WarmUpPlan> plan = WarmUpOf(account.source);
+  account.allowance.SetWarmUp(parts_.loop.now(), plan ? &*plan : nullptr);
+}
+
+std::optional<Allowance::State> DestinationTable::Look(const std::string& key, const EffectiveRule& rule,
+                                                       const std::string& source) const {
+  const Now now = parts_.loop.now();
+  if (const auto place = destinations_.find(key); place != destinations_.end()) {
+    for (const std::unique_ptr<Account>& account : place->second->accounts) {
+      if (account->source == source) return account->allowance.Describe(now);
+    }
+  }
+  const auto saved = saved_.find(KeyOf(source, key));
+  if (saved == saved_.end()) return std::nullopt;
+  Allowance allowance(now, rule, parts_.settings.day_of);
+  const std::optional<WarmUpPlan> plan = WarmUpOf(source);
+  allowance.SetWarmUp(now, plan ? &*plan : nullptr);
+  if (!allowance.Restore(now, saved->second)) return std::nullopt;
+  return allowance.Describe(now);
+}
+
+bool DestinationTable::Rekey(Destination& destination, const std::string& key) {
+  if (destinations_.contains(key)) return false;
+  auto node = destinations_.extract(destination.key);
+  for (const std::unique_ptr<Account>& account : destination.accounts) {
+    if (!account->forgotten_on_disk) parts_.writer.DeleteState(KeyOf(*account));
+  }
+  node.key() = key;
+  destination.key = key;
+  destinations_.insert(std::move(node));
+  for (const std::unique_ptr<Account>& account : destination.accounts) {
+    saved_.erase(KeyOf(*account));
+    BeginSave(*account);
+  }
+  return true;
 }
 
 bool DestinationTable::StillMatters(const Destination& destination) const {
   const Monotonic now = parts_.now();
   return std::ranges::any_of(destination.accounts, [now](const std::unique_ptr<Account>& account) {
-    return account->paths > 0 || account->saving || account->allowance.Probing() ||
+    return account->paths > 0 || account->saving > 0 || account->allowance.Probing() ||
            account->allowance.BlockedUntil() > now;
   });
 }
@@ -202,8 +238,9 @@ void DestinationTable::Tick() {
       if (account->allowance.Unsaved()) Save(*account);
     }
     const bool vacant = destination.sites == 0 && now - destination.vacant_since >= kKeptVacant;
-    const bool forget = vacant && (destinations_.size() > kDestinationsMax || !StillMatters(destination)) &&
-                        std::ranges::none_of(destination.accounts, [](const auto& account) { return account->saving; });
+    const bool forget =
+        vacant && (destinations_.size() > kDestinationsMax || !StillMatters(destination)) &&
+        std::ranges::none_of(destination.accounts, [](const auto& account) { return account->saving > 0; });
     if (!forget) {
       ++place;
       continue;
@@ -217,10 +254,13 @@ void DestinationTable::Tick() {
 }
 
 void DestinationTable::Save(Account& account) {
-  if (account.saving) return;
+  if (account.saving == 0) BeginSave(account);
+}
+
+void DestinationTable::BeginSave(Account& account) {
   Allowance::Save save = account.allowance.BeginSave(parts_.loop.now());
   parts_.writer.PutState(KeyOf(account), save.bytes);
-  account.saving = true;
+  ++account.saving;
   account.forgotten_on_disk = false;
   saves_.push_back({parts_.writer.issued(), &account, save.number});
 }
@@ -228,7 +268,7 @@ void DestinationTable::Save(Account& account) {
 void DestinationTable::Durable(std::uint64_t requests) {
   while (!saves_.empty() && saves_.front().request <= requests) {
     Account& account = *saves_.front().account;
-    account.saving = false;
+    --account.saving;
     account.allowance.Saved(saves_.front().number);
     saves_.pop_front();
     account.messages.CallNext();
@@ -246,7 +286,7 @@ void DestinationTable::SaveAll() {
 
 void DestinationTable::Refresh(const Site& site) {
   if (site.provider_destination != site.destination || site.destination->is_provider) {
-    Apply(*site.provider_destination, ProviderRuleOf(site));
+    Apply(*site.provider_destination, ProviderRuleOf(site.name));
   }
   if (!site.destination->is_provider) Apply(*site.destination, site.rule);
   for (Destination* one : {site.destination, site.provider_destination}) {

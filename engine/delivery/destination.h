@@ -9,6 +9,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -43,7 +44,7 @@ struct Account {
   std::uint32_t paths = 0;
   bool troubled = false;  // its trouble was told, its end not yet
   int busy_in_row = 0;    // recipients refused for now for a reason of ours, since one was not
-  bool saving = false;    // a save is on its way to the disk
+  int saving = 0;         // saves on their way to the disk: one, two after its key has changed
   bool forgotten_on_disk = true;
   ActionCounter actions;
 };
@@ -71,7 +72,7 @@ struct CampaignPart {
 struct Destination {
   Destination(Parts& parts, std::string its_key, std::string its_name, bool provider);
 
-  const std::string key;   // the provider's name, else the site's key
+  std::string key;         // the provider's name, else the site's key
   const std::string name;  // the provider's, else the site's
   const bool is_provider;
   EffectiveRule rule;
@@ -115,6 +116,14 @@ class DestinationTable {
   void SaveAll();
   // New options: the rules of the site's destinations are looked up again.
   void Refresh(const Site& site);
+  // It goes on as it is, under another key, on disk too. False: there is another of that key.
+  bool Rekey(Destination& destination, const std::string& key);
+  // The account of that source at the destination of that key, were there mail for it now, under this rule; nullopt:
+  // nothing is known of it.
+  [[nodiscard]] std::optional<Allowance::State> Look(const std::string& key, const EffectiveRule& rule,
+                                                     const std::string& source) const;
+  // The rules of the provider whose host that is, as a whole: no domain's, and no single host's.
+  [[nodiscard]] EffectiveRule ProviderRuleOf(std::string_view host) const;
 
   [[nodiscard]] std::map<std::string, std::unique_ptr<Destination>>& all() { return destinations_; }
   [[nodiscard]] const std::map<std::string, std::unique_ptr<Destination>>& all() const { return destinations_; }
@@ -128,9 +137,10 @@ class DestinationTable {
   [[nodiscard]] Destination& Get(const std::string& key, const std::string& name, bool is_provider,
                                  const EffectiveRule& rule);
   void Apply(Destination& destination, const EffectiveRule& rule);
-  [[nodiscard]] EffectiveRule ProviderRuleOf(const Site& site) const;
+  [[nodiscard]] std::optional<WarmUpPlan> WarmUpOf(std::string_view source) const;
   void SetWarmUp(Account& account);
   void Save(Account& account);
+  void BeginSave(Account& account);
   [[nodiscard]] bool StillMatters(const Destination& destination) const;
 
   Parts& parts_;

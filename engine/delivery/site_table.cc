@@ -40,6 +40,12 @@ std::string OwnRulesOf(const Options& options, std::string_view domain, std::spa
   return patterns;
 }
 
+std::vector<std::string> NamesOf(const SiteTarget& target) {
+  std::vector<std::string> names;
+  for (const SiteHost& host : target.hosts) names.push_back(host.name);
+  return names;
+}
+
 }  // namespace
 
 std::string SiteTable::KeyOf(const SiteTarget& target, std::string_view own_rules) {
@@ -54,14 +60,19 @@ bool SiteTable::Belongs(std::string_view domain, const SiteTarget& target, const
   return target.SameAs(site.target) && OwnRulesOf(*parts_.options, domain, site.mx_names) == site.own_rules;
 }
 
+std::string SiteTable::KeyFor(const SiteTarget& target, std::string_view domain) const {
+  return KeyOf(target, OwnRulesOf(*parts_.options, domain, NamesOf(target)));
+}
+
 Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
-  std::vector<std::string> names;
-  for (const SiteHost& host : target.hosts) names.push_back(host.name);
+  std::vector<std::string> names = NamesOf(target);
   std::string own_rules = OwnRulesOf(*parts_.options, domain, names);
   auto [place, is_new] = sites_.try_emplace(KeyOf(target, own_rules));
   if (!is_new) {
     Site& known = *place->second;
     if (known.vacant_link.linked) vacant_.Remove(known);
+    // The one it was made for may match other rules by now.
+    if (known.domains.empty() && std::exchange(known.sample_domain, domain) != domain) Apply(known);
     return known;
   }
   place->second = std::make_unique<Site>();
@@ -101,7 +112,7 @@ void SiteTable::Apply(Site& site) {
   for (const std::unique_ptr<Path>& path : site.paths) {
     const std::optional<SourceOptions> source = FindSource(*parts_.options, path->source.name);
     path->retired = !source.has_value();
-    path->paused = parts_.admission->SourcePaused(path->source.name);
+    path->paused = parts_.admission->PathPaused(*path);
     if (source) path->source = *source;
   }
   parts_.destinations->Refresh(site);
@@ -171,7 +182,7 @@ Path* SiteTable::MakePath(Site& site, std::string_view source) {
   Path& path = *site.paths.emplace_back(std::make_unique<Path>(parts_.now(), site, *std::move(options),
                                                                parts_.sources->StateOf(source), own, at_provider, lease,
                                                                parts_.leases->sender(), site.target.hosts.size()));
-  path.paused = parts_.admission->SourcePaused(path.source.name);
+  path.paused = parts_.admission->PathPaused(path);
   return &path;
 }
 
@@ -203,8 +214,37 @@ void SiteTable::Tick(Monotonic now) {
 
 void SiteTable::Reload() {
   // A site is what it is by the patterns that match its domains: values that changed are applied to it, and a domain
-  // that other patterns match now leaves (Windows::Reload).
-  for (auto& [key, site] : sites_) Apply(*site);
+  // that other patterns match now leaves (Windows::Reload), unless they match all of its domains alike.
+  std::vector<Site*> sites;
+  for (auto& [key, site] : sites_) sites.push_back(site.get());
+  for (Site* site : sites) {
+    Rekey(*site);
+    Apply(*site);
+  }
+}
+
+// A rule for a domain that has its site to itself, as `throttle set` makes one, is no reason to close its connections
+// and to forget what was sent: site and account go on under another key. Where a provider counts as well, the account
+// is another one, and the domain moves.
+void SiteTable::Rekey(Site& site) {
+  std::string own_rules = OwnRulesOf(*parts_.options, site.sample_domain, site.mx_names);
+  if (own_rules == site.own_rules) return;
+  bool all_alike = true;
+  for (const Domain* domain = site.domains.front(); domain != nullptr; domain = site.domains.Next(*domain)) {
+    const std::string others = OwnRulesOf(*parts_.options, domain->name, site.mx_names);
+    all_alike &= others == own_rules;
+    if (others != site.own_rules) continue;
+    site.sample_domain = domain->name;  // one that stays
+    return;
+  }
+  if (!all_alike || !site.provider.empty()) return;
+  std::string key = KeyOf(site.target, own_rules);
+  if (sites_.contains(key) || !parts_.destinations->Rekey(*site.destination, key)) return;
+  auto node = sites_.extract(site.key);
+  node.key() = key;
+  sites_.insert(std::move(node));
+  site.key = std::move(key);
+  site.own_rules = std::move(own_rules);
 }
 
 }  // namespace postrider::delivery

@@ -35,11 +35,14 @@ class SiteTable {
   [[nodiscard]] bool Belongs(std::string_view domain, const SiteTarget& target, const Site& site) const;
   // New options: rules, secrets, sources and pools are looked up again.
   void Reload();
+  // The key of the site to which a domain with this target belongs; whether there is one now is another question.
+  [[nodiscard]] std::string KeyFor(const SiteTarget& target, std::string_view domain) const;
 
   [[nodiscard]] std::map<std::string, std::unique_ptr<Site>>& sites() { return sites_; }
 
  private:
   void Apply(Site& site);
+  void Rekey(Site& site);
   void SetSources(Feed& feed, std::vector<std::string> sources);
   [[nodiscard]] Path* MakePath(Site& site, std::string_view source);
   [[nodiscard]] static std::string KeyOf(const SiteTarget& target, std::string_view own_rules);

@@ -15,6 +15,7 @@
 namespace postrider::delivery {
 
 void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool with_unmatched);
+void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, const dns::MxAnswer* mx);
 
 namespace {
 
@@ -157,6 +158,30 @@ GuardSnapshot& AddGuard(CoreSnapshot& snapshot, GuardKind kind, const Finding& f
   return one;
 }
 
+AllowanceSnapshot SnapshotOf(const Allowance::State& state, std::string_view source, std::string_view receiver,
+                             bool is_provider, Now now) {
+  AllowanceSnapshot one;
+  one.source = source;
+  one.receiver = receiver;
+  one.is_provider = is_provider;
+  one.mode = ModeOf(state.mode);
+  one.rate_limit = state.message_rate;
+  one.adaptive_rate = state.adaptive_rate;
+  one.measured_rate = state.measured_rate;
+  one.reason = state.reason;
+  if (!state.reason.empty()) one.since = WallOf(state.since, now);
+  if (state.until > now.monotonic) one.stopped_until = WallOf(state.until, now);
+  one.connections = static_cast<std::uint32_t>(state.connections);
+  one.connection_limit = static_cast<std::uint32_t>(state.connection_limit);
+  one.quota_used = state.quota_used;
+  one.quota = state.quota;
+  one.warm_up_day = state.warm_up_day;
+  one.warm_up_used = state.warm_up_used;
+  one.warm_up_quota = state.warm_up_quota;
+  one.last_replies = state.last_replies;
+  return one;
+}
+
 // Of all destinations with mail or trouble, at most as many as sites are shown.
 void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
   const Now now = parts.loop.now();
@@ -166,19 +191,8 @@ void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
       const bool at_rest = state.mode == Allowance::Mode::kNormal && state.adaptive_rate == 0 && state.quota == 0 &&
                            state.warm_up_day == 0 && state.connections == 0;
       if (at_rest || snapshot.allowances.size() >= kMaxSitesShown) continue;
-      AllowanceSnapshot& one = snapshot.allowances.emplace_back();
-      one.source = account->source;
-      one.receiver = destination->name;
-      one.is_provider = destination->is_provider;
-      one.mode = ModeOf(state.mode);
-      one.rate_limit = state.message_rate;
-      one.adaptive_rate = state.adaptive_rate;
-      one.reason = state.reason;
-      if (state.until > now.monotonic) one.stopped_until = WallOf(state.until, now);
-      one.quota_used = state.quota_used;
-      one.quota = state.quota;
-      one.warm_up_day = state.warm_up_day;
-      one.last_replies = state.last_replies;
+      snapshot.allowances.push_back(
+          SnapshotOf(state, account->source, destination->name, destination->is_provider, now));
     }
     for (const auto& [id, part] : destination->campaigns) {
       const Finding finding = part->Describe(destination->name);
@@ -237,6 +251,9 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
         snapshot.lateness_seconds = std::max(snapshot.lateness_seconds, late);
       }
       ++snapshot.paths[static_cast<std::size_t>(one.mode)];
+      SourceCounts& source = snapshot.sources[one.source];
+      source.connections += one.connections;
+      source.messages_per_second += one.messages_per_second;
       if (one.ready == 0 && one.connections == 0 && one.binding_limit.empty()) continue;
       if (with_domains) one.domain_names = DomainNames(*site);
       snapshot.sites.push_back(std::move(one));
@@ -253,6 +270,40 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
                                                           : a.ready > b.ready;
   });
   if (snapshot.sites.size() > kMaxSitesShown) snapshot.sites.resize(kMaxSitesShown);
+}
+
+void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, const dns::MxAnswer* mx) {
+  const SiteTarget target = TargetOf(*parts.options, domain, mx);
+  if (target.hosts.empty() || parts.backlog->OwnerOf(target) != parts.settings.core) return;
+  const Now now = parts.loop.now();
+  PlaceSnapshot& place = snapshot.place.emplace();
+  place.domain = domain;
+  place.site = target.hosts.front().name;
+  place.provider = target.provider;
+  const std::string key = parts.sites->KeyFor(target, domain);
+  const auto found = parts.sites->sites().find(key);
+  if (found != parts.sites->sites().end()) {
+    const Site& site = *found->second;
+    place.learned_messages_per_connection = static_cast<std::uint32_t>(std::max(0, site.learned_cap));
+    place.trouble = site.trouble;
+    for (const std::unique_ptr<Path>& path : site.paths) place.paths.push_back(SnapshotOf(site, *path, now));
+  }
+  std::vector<std::string> names;
+  for (const SiteHost& host : target.hosts) names.push_back(host.name);
+  const EffectiveRule own = ResolveRule(*parts.options, domain, names);
+  const EffectiveRule at_provider = parts.destinations->ProviderRuleOf(place.site);
+  std::vector<std::string> sources;
+  for (const SourceOptions& source : parts.options->sources) sources.push_back(source.name);
+  if (sources.empty()) sources.emplace_back("default");
+  for (const std::string& source : sources) {
+    if (const auto state = parts.destinations->Look(key, own, source)) {
+      place.allowances.push_back(SnapshotOf(*state, source, place.site, false, now));
+    }
+    if (place.provider.empty()) continue;
+    if (const auto state = parts.destinations->Look(place.provider, at_provider, source)) {
+      place.allowances.push_back(SnapshotOf(*state, source, place.provider, true, now));
+    }
+  }
 }
 
 }  // namespace postrider::delivery

@@ -52,14 +52,37 @@ struct AllowanceSnapshot {
   std::string receiver;  // the provider's name, else the site's
   bool is_provider = false;
   SiteMode mode = SiteMode::kNormal;
-  double rate_limit = 0;     // configured, messages a second; 0: none
-  double adaptive_rate = 0;  // what replies have made of it; 0: not lowered
-  std::string reason;        // why it is lowered or stopped; empty: it is not
+  double rate_limit = 0;      // configured, messages a second; 0: none
+  double adaptive_rate = 0;   // what replies have made of it; 0: not lowered
+  double measured_rate = 0;   // messages a second over the last minute
+  std::string reason;         // why it is lowered or stopped; empty: it is not
+  std::optional<Wall> since;  // of that
   std::optional<Wall> stopped_until;
-  std::uint64_t quota_used = 0;           // of today's quota
-  std::uint64_t quota = 0;                // 0: none
-  std::uint32_t warm_up_day = 0;          // from 1; 0: does not warm up
+  std::uint32_t connections = 0;
+  std::uint32_t connection_limit = 0;  // what its ramp-up allows now
+  std::uint64_t quota_used = 0;        // of today's quota
+  std::uint64_t quota = 0;             // 0: none
+  std::uint32_t warm_up_day = 0;       // from 1; 0: does not warm up
+  std::uint64_t warm_up_used = 0;      // of that day's quota
+  std::uint64_t warm_up_quota = 0;
   std::vector<std::string> last_replies;  // newest first, those that lowered or stopped it
+};
+
+// Where one domain's mail goes, and what is known of the ways there; also of limits whose mail is gone for now.
+struct PlaceSnapshot {
+  std::string domain;
+  std::string site;
+  std::string provider;                               // "" if unknown
+  std::uint32_t learned_messages_per_connection = 0;  // by its refusals; 0: none learned
+  std::string trouble;                                // what the configuration lacks for it
+  std::vector<SiteSnapshot> paths;                    // one per source that has had mail for it lately
+  std::vector<AllowanceSnapshot> allowances;          // of its own, and of its provider
+};
+
+// One source over all paths of a core.
+struct SourceCounts {
+  std::uint32_t connections = 0;
+  double messages_per_second = 0;
 };
 
 enum class GuardKind : std::uint8_t {
@@ -128,6 +151,8 @@ struct CoreSnapshot {
   std::array<std::uint32_t, kSiteModes> paths{};  // all of them, by SiteMode
   std::vector<AllowanceSnapshot> allowances;      // those in use
   std::vector<GuardSnapshot> guards;              // those that do not rest
+  std::map<std::string, SourceCounts> sources;    // those with paths
+  std::optional<PlaceSnapshot> place;             // if asked, and if it is this core's
   NamedCounts rule_hits;                          // replies that a rule decided, by its name
   std::optional<UnmatchedReplies> unmatched;      // only if asked (CoreCommand::with_unmatched)
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <optional>
 
 #include <fmt/format.h>
@@ -14,6 +15,8 @@
 #include "engine/observe/metrics.h"
 #include "engine/observe/queue_page.h"
 #include "engine/observe/suppression_api.h"
+#include "engine/observe/throttle_api.h"
+#include "engine/observe/throttle_json.h"
 #include "engine/observe/url_text.h"
 
 namespace postrider::observe {
@@ -87,18 +90,26 @@ int StatusOf(ErrorCode code) {
   return 500;
 }
 
-// {"all": true} or {"site": "..."} or {"source": "..."} or {"campaign": "...", "at": "..."}, one of them.
+// {"source": "...", "at": "..."} or {"campaign": "...", "at": "..."}.
+std::optional<PauseTarget> ParseTargetAt(const nlohmann::json& json) {
+  using Target = delivery::CoreCommand::Target;
+  const bool campaign = json.contains("campaign");
+  PauseTarget target{campaign ? Target::kCampaignAt : Target::kSourceAt, {}, {}};
+  for (const auto& [key, member] :
+       {std::pair(campaign ? "campaign" : "source", &target.name), std::pair("at", &target.at)}) {
+    if (!json.contains(key) || !json[key].is_string()) return std::nullopt;
+    *member = json[key].get<std::string>();
+    if (member->empty()) return std::nullopt;
+  }
+  return target;
+}
+
+// {"all": true} or {"site": "..."} or {"source": "..."}, one of them, or one of those above.
 std::optional<PauseTarget> ParseTarget(std::string_view body) {
   using Target = delivery::CoreCommand::Target;
   const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
-  if (json.size() == 2 && json.contains("campaign") && json.contains("at")) {
-    if (!json["campaign"].is_string() || !json["at"].is_string()) return std::nullopt;
-    PauseTarget target{Target::kCampaignAt, json["campaign"].get<std::string>(), json["at"].get<std::string>()};
-    if (target.name.empty() || target.at.empty()) return std::nullopt;
-    return target;
-  }
-  if (json.size() != 1) return std::nullopt;
+  if (json.is_object() && json.size() == 2) return ParseTargetAt(json);
+  if (!json.is_object() || json.size() != 1) return std::nullopt;
   const std::string& key = json.begin().key();
   const nlohmann::json& value = json.begin().value();
   if (key == "all" && value.is_boolean() && value.get<bool>()) return PauseTarget{};
@@ -123,8 +134,10 @@ AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally&
     : host_name_(options.host_name),
       log_(options.log),
       control_(controls.control),
+      throttle_control_(controls.throttle),
       tally_(tally),
-      suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })) {}
+      suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })),
+      throttle_(std::make_unique<ThrottleApi>(controls.throttle)) {}
 
 AdminApi::~AdminApi() = default;
 
@@ -142,6 +155,7 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   if (path.size() < 3 || path[0] != "api" || path[1] != "v1") return NoSuchPath();
   if (path[2] == "campaigns") return Campaign(request, path);
   if (path[2] == "suppressions") return suppressions_->Handle(request, path);
+  if (path[2] == "throttle") return throttle_->Handle(request, path);
   if (path.size() != 3) return NoSuchPath();
 
   const std::string_view page = path[2];
@@ -149,12 +163,13 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
     if (request.method != "POST") return WrongMethod("POST");
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
-  if (page != "status" && page != "queue" && page != "find" && page != "unmatched" && page != "version")
-    return NoSuchPath();
+  constexpr std::string_view kPages[] = {"status", "queue", "find", "unmatched", "sources", "version"};
+  if (std::ranges::find(kPages, page) == std::end(kPages)) return NoSuchPath();
   if (!read) return WrongMethod("GET, HEAD");
   if (page == "status") return Status(request);
   if (page == "queue") return Queue(request);
   if (page == "find") return Find(request);
+  if (page == "sources") return Sources();
   if (page == "unmatched") return Unmatched(request);
   return {.status = 200,
           .content_type = "application/json",
@@ -205,6 +220,12 @@ ApiAnswer AdminApi::Queue(const ApiRequest& request) {
   if (!visited) return ErrorAnswer(visited.error());
   ApiAnswer answer;
   answer.body = QueueJson(std::move(builder).Finish(snapshot.time.wall), snapshot.cores);
+  return answer;
+}
+
+ApiAnswer AdminApi::Sources() {
+  ApiAnswer answer;
+  answer.body = SourcesJson(*throttle_control_.InForce(), control_.Collect(), control_.Pauses());
   return answer;
 }
 
@@ -296,6 +317,7 @@ std::string AdminApi::StillPaused(const PauseTarget& resumed) {
     if (pause.target == Target::kAll) return "all sending is paused still: `postrider resume --all`";
     if (pause.target == Target::kSite) add("--site", pause.name);
     if (pause.target == Target::kSource) add("--source", pause.name);
+    if (pause.target == Target::kSourceAt) add("source", fmt::format("{} at {}", pause.name, pause.at));
   }
   if (resumed.target != Target::kAll) return {};
   for (const queue::CampaignPtr& campaign : control_.Campaigns()) {
@@ -308,8 +330,8 @@ std::string AdminApi::StillPaused(const PauseTarget& resumed) {
 ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
   const std::optional<PauseTarget> target = ParseTarget(request.body);
   if (!target) {
-    return ErrorAnswer(400, R"(expected {"all": true} or {"site": "NAME"} or {"source": "NAME"}, or to resume )"
-                            R"({"campaign": "NAME", "at": "PROVIDER"}, as the body)");
+    return ErrorAnswer(400, R"(expected {"all": true}, {"site": "NAME"}, {"source": "NAME"}, {"source": "NAME", "at": )"
+                            R"("PLACE"} or, to resume, {"campaign": "NAME", "at": "PLACE"} as the body)");
   }
   std::string name = target->name.empty() ? "all" : target->name;
   if (!target->at.empty()) name += " at " + target->at;

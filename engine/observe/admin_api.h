@@ -45,6 +45,7 @@ struct ApiAnswer {
 [[nodiscard]] ApiAnswer ErrorAnswer(const Error& error);
 
 class SuppressionApi;
+class ThrottleApi;
 
 class AdminApi {
  public:
@@ -62,6 +63,7 @@ class AdminApi {
   ApiAnswer Health();
   ApiAnswer Queue(const ApiRequest& request);
   ApiAnswer Find(const ApiRequest& request);
+  ApiAnswer Sources();
   ApiAnswer Unmatched(const ApiRequest& request);
   ApiAnswer Campaign(const ApiRequest& request, const std::vector<std::string>& path);
   ApiAnswer SetState(const std::string& name, std::string_view action);
@@ -74,9 +76,11 @@ class AdminApi {
   const std::string host_name_;
   const LogOptions log_;
   Control& control_;
+  ThrottleControl& throttle_control_;
   EventTally& tally_;
   std::atomic<bool> stopping_{false};
   const std::unique_ptr<SuppressionApi> suppressions_;
+  const std::unique_ptr<ThrottleApi> throttle_;
 };
 
 }  // namespace postrider::observe

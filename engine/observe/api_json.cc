@@ -92,6 +92,7 @@ Json Pauses(std::span<const PauseTarget> pauses) {
     if (pause.target == Target::kAll) json.push_back({{"all", true}});
     if (pause.target == Target::kSite) json.push_back({{"site", pause.name}});
     if (pause.target == Target::kSource) json.push_back({{"source", pause.name}});
+    if (pause.target == Target::kSourceAt) json.push_back({{"source", pause.name}, {"at", pause.at}});
   }
   return json;
 }

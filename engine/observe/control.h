@@ -52,7 +52,7 @@ struct Snapshot {
 struct PauseTarget {
   delivery::CoreCommand::Target target = delivery::CoreCommand::Target::kAll;
   std::string name;
-  std::string at{};  // of kCampaignAt
+  std::string at{};  // of kCampaignAt and kSourceAt: a provider's name, or a site's
 };
 
 struct FoundJob {

@@ -214,6 +214,42 @@ TEST(Overrides, LieOverTheFileUntilTheyExpire) {
   EXPECT_THAT(overrides, SizeIs(1));
 }
 
+TEST(Overrides, SayWhichFieldsTheySet) {
+  std::string text;
+  for (const SetField& field : FieldsOf(Rule("a.org", {"message_rate=20/min", "connect_rate=none", "tls=required"}))) {
+    text += std::string(field.key) + "=" + field.value + " ";
+  }
+  EXPECT_EQ(text, "connect_rate=none message_rate=20/min tls=required ");
+  EXPECT_TRUE(FieldsOf(RuleOptions()).empty());
+}
+
+TEST(Overrides, ExplainWhatHoldsForTheMailOfAPatternAlone) {
+  const Options options =
+      *LayOver(Options(),
+               Set({Rule("*", {"connections=7"}), Rule("provider:google", {"idle=7s"}),
+                    Rule("mx:.google.com", {"message_rate=7/s"}), Rule("mx:mx.a.org", {"message_rate=6/s"}),
+                    Rule("*.a.org", {"connections=5"}), Rule("b.a.org", {"idle=4s"})}),
+               kNow)
+           .options;
+  const auto value = [&](std::string_view pattern, std::string_view field, std::vector<std::string> hosts = {}) {
+    const ExplainedRule rule = ExplainPattern(options, DomainPattern::Parse(pattern).value(), hosts);
+    return std::ranges::find(rule.fields, field, &ExplainedField::name)->value;
+  };
+  EXPECT_EQ(value("*", "connections"), "7");
+  EXPECT_EQ(value("*", "message_rate"), "none");
+  EXPECT_EQ(value("provider:google", "idle"), "7s");
+  EXPECT_EQ(value("provider:nobody", "idle"), "5s");
+  EXPECT_EQ(value("mx:.google.com", "idle"), "7s");
+  EXPECT_EQ(value("mx:.google.com", "message_rate"), "7/s");
+  EXPECT_EQ(value("mx:mx.a.org", "message_rate"), "6/s");
+  EXPECT_EQ(value("*.a.org", "connections"), "5");
+  EXPECT_EQ(value("*.a.org", "idle"), "5s");
+  EXPECT_EQ(value("b.a.org", "connections"), "5");
+  EXPECT_EQ(value("b.a.org", "idle"), "4s");
+  EXPECT_EQ(value("b.a.org", "message_rate"), "none");
+  EXPECT_EQ(value("b.a.org", "message_rate", {"mx1.google.com"}), "7/s");
+}
+
 TEST(Overrides, WhatIsWrongInTheFileIsSaidWithItsPlace) {
   EXPECT_THAT(Problems(""), ElementsAre(HasSubstr("format is missing")));
   EXPECT_THAT(Problems("format = 2\n"), ElementsAre(StartsWith("throttle.toml:1:10: format")));

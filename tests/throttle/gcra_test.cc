@@ -56,14 +56,63 @@ TEST(Gcra, AnHoursAllowanceIsNotSentInItsFirstSecond) {
 TEST(Gcra, KeepsItsHistoryWhenTheRateChanges) {
   Gcra gcra(10, 10);
   for (int i = 0; i < 10; ++i) gcra.Take(kStart);
-  // Nothing is given back by a new rate, and what is owed is paid at the new one.
+  // A full bucket is full at the new rate, but of its burst: ten messages are not paid for with ten seconds.
   gcra.SetRate(kStart, 1, 1);
-  EXPECT_EQ(gcra.Earliest(kStart), kStart + 10s);
-  gcra.SetRate(kStart + 5s, 5, 1);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart + 1s);
+  EXPECT_DOUBLE_EQ(gcra.Depth(kStart) + gcra.Aside(kStart), 10);
+  // Nothing is given back by lowering and raising it.
+  gcra.SetRate(kStart, 10, 10);
+  EXPECT_EQ(gcra.Earliest(kStart), kStart + 100ms);
+  // A larger burst is free but for what is owed still.
+  gcra.SetRate(kStart, 1, 1);
+  gcra.Take(kStart + 1s);
+  EXPECT_DOUBLE_EQ(gcra.Depth(kStart + 1s) + gcra.Aside(kStart + 1s), 10);
+  EXPECT_DOUBLE_EQ(gcra.Depth(kStart + 5s) + gcra.Aside(kStart + 5s), 6);
+  gcra.SetRate(kStart + 5s, 1, 8);
+  EXPECT_DOUBLE_EQ(gcra.Depth(kStart + 5s), 6);
+  gcra.Take(kStart + 5s, 2);
   EXPECT_EQ(gcra.Earliest(kStart + 5s), kStart + 6s);
-  // A larger burst frees what the smaller one held back.
-  gcra.SetRate(kStart + 5s, 5, 6);
-  EXPECT_EQ(gcra.Earliest(kStart + 5s), kStart + 5s);
+}
+
+TEST(Gcra, IsRestoredWithWhatWasSetAside) {
+  Gcra gcra(100, 100);
+  gcra.Take(kStart, 100);
+  gcra.SetRate(kStart, 1, 2);
+  Gcra restored(1, 2);
+  restored.Restore(kStart + 3s, gcra.Depth(kStart), gcra.Aside(kStart));
+  EXPECT_EQ(restored.Earliest(kStart + 3s), kStart + 4s);
+  restored.SetRate(kStart + 3s, 100, 100);
+  EXPECT_EQ(restored.Earliest(kStart + 3s), kStart + 3s + 10ms);
+  // Away, the depth leaks before what is set aside; and what a smaller burst has no room for is set aside.
+  Gcra away(1, 2);
+  away.Restore(kStart, gcra.Depth(kStart), gcra.Aside(kStart), 1);
+  EXPECT_DOUBLE_EQ(away.Depth(kStart), 1);
+  EXPECT_DOUBLE_EQ(away.Aside(kStart), 98);
+  Gcra smaller(1, 2);
+  smaller.Restore(kStart, 100);
+  EXPECT_EQ(smaller.Earliest(kStart), kStart + 1s);
+  EXPECT_DOUBLE_EQ(smaller.Aside(kStart), 98);
+}
+
+// A thousand a second lowered to one a minute is one a minute, not a silence of sixteen hours.
+TEST(Gcra, ALoweredRateIsUsedAtOnce) {
+  std::mt19937_64 random(11);
+  for (int round = 0; round < 60; ++round) {
+    const double before = std::pow(10.0, std::uniform_real_distribution<double>(1, 4)(random));
+    const double after = before / std::pow(10.0, std::uniform_real_distribution<double>(0, 4)(random));
+    Gcra gcra(before, before);
+    gcra.Take(kStart, std::floor(before));
+    gcra.SetRate(kStart, after, std::max(1.0, after));
+    Monotonic now = kStart;
+    int sent = 0;
+    const Monotonic end = kStart + std::chrono::nanoseconds(static_cast<std::int64_t>(200 / after * 1e9));
+    for (now = gcra.Earliest(now); now < end; now = gcra.Earliest(now)) {
+      gcra.Take(now);
+      ++sent;
+    }
+    EXPECT_GE(sent, 197) << before << " to " << after;
+    EXPECT_LE(sent, 201) << before << " to " << after;
+  }
 }
 
 TEST(Gcra, ARateOfZeroNeverGoesAndAVerySlowOneDoesNotOverflow) {

@@ -49,7 +49,7 @@ void WriteFile(const fs::path& path, std::string_view text) {
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
   for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume",
-                                    "cancel", "export", "config", "reload", "sink", "classify"}) {
+                                    "cancel", "export", "config", "reload", "sink", "classify", "throttle", "source"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
@@ -254,6 +254,33 @@ TEST_F(DaemonCommandTest, ChangesWhatItIsTold) {
   control_.reload_note = "only the next start takes [dns]";
   EXPECT_EQ(Ask({"reload"}).out, "configuration reloaded\nonly the next start takes [dns]\n");
   EXPECT_EQ(control_.reloads, 2);
+}
+
+TEST_F(DaemonCommandTest, ShowsAndChangesLimits) {
+  const Outcome set = Ask({"throttle", "set", "example.org", "message_rate=5/s", "connections=3", "--for", "2h"});
+  EXPECT_EQ(set.exit_code, 0) << set.err;
+  EXPECT_THAT(set.out, testing::AllOf(StartsWith("example.org, for "), HasSubstr("none"), HasSubstr("5/s")));
+  ASSERT_EQ(control_.throttle.overrides.size(), 1u);
+  EXPECT_FALSE(control_.throttle.overrides[0].origin.set_by.empty());
+  EXPECT_THAT(Ask({"throttle", "show", "example.org"}).out, HasSubstr("throttle set by "));
+  EXPECT_THAT(Ask({"throttle", "list"}).out, HasSubstr("message_rate"));
+  EXPECT_THAT(Ask({"throttle", "list", "--json"}).out, StartsWith("{\"overrides\":["));
+  EXPECT_EQ(Ask({"throttle", "unset", "example.org", "connections"}).exit_code, 0);
+  EXPECT_EQ(Ask({"throttle", "unset", "example.org"}).exit_code, 0);
+  EXPECT_EQ(Ask({"throttle", "unset", "example.org"}).exit_code, 1) << "nothing is set any more";
+  const Outcome wrong = Ask({"throttle", "set", "example.org", "conections=3"});
+  EXPECT_EQ(wrong.exit_code, 2);
+  EXPECT_THAT(wrong.err, HasSubstr("did you mean connections?"));
+  EXPECT_EQ(Ask({"throttle", "set", "example.org"}).exit_code, 2);
+  EXPECT_EQ(Ask({"throttle", "set", "example.org", "connections=3", "--for", "2"}).exit_code, 2);
+  EXPECT_EQ(Ask({"throttle", "show", "ana@example.org"}).exit_code, 2);
+}
+
+TEST_F(DaemonCommandTest, ListsAndPausesSources) {
+  EXPECT_THAT(Ask({"source", "list"}).out, HasSubstr("the system's choice"));
+  EXPECT_EQ(Ask({"source", "pause", "a", "--at", "google"}).out, "paused source a at google\n");
+  EXPECT_EQ(Ask({"source", "resume", "a"}).out, "resumed source a\n");
+  EXPECT_THAT(control_.asked, testing::ElementsAre("pause source a at google", "resume source a"));
 }
 
 TEST_F(DaemonCommandTest, SaysWhatTheDaemonRefused) {

@@ -246,13 +246,17 @@ bool World::RunToEnd(std::chrono::nanoseconds at_most) {
   return RunUntil([this] { return queue.queued() == 0; }, at_most);
 }
 
-CoreSnapshot World::Snapshot(std::uint32_t core) {
+CoreSnapshot World::Snapshot(std::uint32_t core, const std::string& place_of) {
   Unit& unit = *units_[core];
   CoreCommand* command = unit.commands.Reserve();
   CHECK(command != nullptr);
   *command = {};
   command->with_domains = true;
   command->with_unmatched = true;
+  command->place_of = place_of;
+  if (const auto mx = names.mx.find(place_of); mx != names.mx.end()) {
+    command->mx = std::make_shared<const dns::MxAnswer>(mx->second);
+  }
   unit.commands.Publish();
   RunUntil([&unit] { return unit.snapshots.Peek() != nullptr; }, std::chrono::seconds(1));
   CoreSnapshot* slot = unit.snapshots.Peek();
