@@ -354,13 +354,19 @@ void Admission::OpenMore(Feed& feed) {
     ++refused;
     Path* path = parts_.sites->PathOf(feed, source);
     if (path == nullptr || !MayUse(feed, *path)) continue;
+    const std::chrono::nanoseconds ahead = path->DialAhead(now.monotonic);
     if (WaitLine* line = urgent || path->owed ? nullptr : path->LineBefore()) {
-      // Its messages wait already: a further connection would wait with them.
+      // Its messages wait already: a further connection would wait with them, but for the one that the next needs.
       line->Join(path->message_wait, Monotonic::max(), false);
-      continue;
+      if (ahead == ahead.zero() || !line->IsFirst(path->message_wait)) continue;
     }
-    const Refusal asked = path->AskConnect(now, mail_class);
+    const Refusal asked = path->AskConnect(now, mail_class, ahead);
     if (!asked.answer.Go()) {
+      // Before that moment the message is too far away; from it on only connections keep it, which have their own
+      // lines.
+      const Monotonic message_at = asked.answer.not_before;
+      const bool too_early = message_at != Monotonic::max() && message_at - ahead > now.monotonic;
+      if (ahead > ahead.zero() && too_early) WakeAt(site, message_at - ahead);
       path->Bind(asked.answer.limit, now.monotonic, parts_.counts);
       WaitToConnect(*path, asked, urgent);
       continue;
@@ -371,7 +377,8 @@ void Admission::OpenMore(Feed& feed) {
     }
     if (path->opening >= path->OpeningLimit() || (path->Probing() && !path->connections.empty())) continue;
     if (const auto rate = site.rule.message_rate;
-        rate && static_cast<double>(path->connections.size()) >= std::max(1.0, rate->per_second)) {
+        ahead == ahead.zero() && rate &&
+        static_cast<double>(path->connections.size()) >= std::max(1.0, rate->per_second)) {
       path->Bind(Limit::kMessageRate, now.monotonic, parts_.counts);  // as many as it may send messages in a second
       continue;
     }
@@ -394,8 +401,12 @@ void Admission::OpenMore(Feed& feed) {
 // A connection without work elsewhere holds what this path needs: it goes.
 void Admission::WaitToConnect(Path& path, const Refusal& refusal, bool urgent) {
   const Limit limit = refusal.answer.limit;
-  const bool about_messages = refusal.line != nullptr && !IsAboutConnections(limit) && limit != Limit::kConnectRate;
-  Wait(path, about_messages ? path.message_wait : path.connect_wait, refusal, urgent);
+  // Each of its places is for lines of one kind: whoever changed between them would pass its turn on, round and round.
+  bool about_connects = refusal.line == nullptr;
+  path.VisitAccounts([&](Account& one) {
+    about_connects |= refusal.line == &one.connects || refusal.line == &one.destination.total_connects;
+  });
+  Wait(path, about_connects ? path.connect_wait : path.message_wait, refusal, urgent);
   if (limit != Limit::kConnections && limit != Limit::kTotalConnections) return;
   Account& account = limit == Limit::kConnections ? path.account : path.widest();
   Connection* idle = LeastUseful(account);
@@ -474,6 +485,7 @@ void Admission::ConnectionOpened(Connection& connection) {
   Path& path = connection.path();
   --path.opening;
   path.proven = true;
+  path.set_up = parts_.now() - connection.began();
   path.VisitAccounts([](Account& account) {
     account.allowance.Connected();
     account.connects.CallNext();

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -211,10 +212,10 @@ void Connection::LeaveIdle() {
   parts_.admission->ConnectionLeftIdle(*this);
 }
 
-bool Connection::UsedUp() const {
-  const std::uint32_t mail_max = conversation_->offer().mail_max;
+std::uint32_t Connection::MessagesMax() const {
   const auto most = static_cast<std::uint32_t>(path_.site.MessagesPerConnection());
-  return messages_ >= most || (mail_max != 0 && messages_ >= mail_max);
+  const std::uint32_t mail_max = conversation_ == nullptr ? 0 : conversation_->offer().mail_max;
+  return mail_max == 0 ? most : std::min(most, mail_max);
 }
 
 std::optional<smtp::Envelope> Connection::NextMessage() {

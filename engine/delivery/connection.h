@@ -77,6 +77,10 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   [[nodiscard]] Monotonic dialled_at() const { return dialled_at_; }
   [[nodiscard]] std::uint32_t messages() const { return messages_; }
   [[nodiscard]] std::uint32_t replied() const { return replied_; }
+  // Messages that it may still take.
+  [[nodiscard]] std::uint32_t remaining() const { return quitting_ || UsedUp() ? 0 : MessagesMax() - messages_; }
+  // When it began to be made.
+  [[nodiscard]] Monotonic began() const { return round_began_; }
   [[nodiscard]] std::size_t in_flight() const { return flight_count_; }
   [[nodiscard]] const std::string& remote_address() const { return remote_text_; }
   [[nodiscard]] const std::string& local_address() const { return local_text_; }
@@ -132,7 +136,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void OnTimer();
   void ArmTimer();
   void ArmAt(Monotonic due);
-  [[nodiscard]] bool UsedUp() const;
+  [[nodiscard]] std::uint32_t MessagesMax() const;
+  [[nodiscard]] bool UsedUp() const { return messages_ >= MessagesMax(); }
   [[nodiscard]] Monotonic now() const;
 
   Parts& parts_;

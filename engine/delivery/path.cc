@@ -132,9 +132,25 @@ Refusal Path::AskMessage(const Now& now, MailClass mail_class) {
   return refusal;
 }
 
-Refusal Path::AskConnect(const Now& now, MailClass mail_class) {
+std::chrono::nanoseconds Path::DialAhead(Monotonic now) const {
+  std::uint64_t remaining = 0;
+  for (const Connection* one = connections.front(); one != nullptr; one = connections.Next(*one)) {
+    remaining += one->remaining();
+  }
+  const double meanwhile = meter.PerSecond(now) * std::chrono::duration<double>(set_up).count();
+  if (static_cast<double>(remaining) > meanwhile) return {};
+  return std::min<std::chrono::nanoseconds>(set_up, site.rule.idle);
+}
+
+Refusal Path::AskConnect(const Now& now, MailClass mail_class, std::chrono::nanoseconds ahead) {
   Refusal refusal = AskMessage(now, mail_class);
-  if (!refusal.answer.Go()) return refusal;
+  if (!refusal.answer.Go()) {
+    // A stop keeps connections too, to its very end.
+    bool stopped = false;
+    VisitAccounts([&](Account& one) { stopped |= one.allowance.BlockedUntil() > now.monotonic; });
+    if (stopped || refusal.answer.not_before > now.monotonic + ahead) return refusal;
+    refusal = {};
+  }
   Monotonic earliest = Monotonic::max();
   for (const PathHost& host : hosts) earliest = std::min(earliest, std::max(now.monotonic, host.until()));
   if (earliest > now.monotonic) refusal.Join({earliest, Limit::kBackoff}, nullptr);

@@ -82,8 +82,12 @@ struct Path {
   // May a message of that class start now: the path's own state and the limits of its accounts. Campaign, pool, source
   // and sender are asked with the message (Admission).
   [[nodiscard]] Refusal AskMessage(const Now& now, MailClass mail_class);
-  // May one more connection be opened, by all limits but those that cores share.
-  [[nodiscard]] Refusal AskConnect(const Now& now, MailClass mail_class);
+  // May one more connection be opened, by all limits but those that cores share. A message must be allowed so long from
+  // now at the latest.
+  [[nodiscard]] Refusal AskConnect(const Now& now, MailClass mail_class, std::chrono::nanoseconds ahead = {});
+  // How long before its message a connection is to be dialled, so that it stands when the message may go: else a low
+  // rate with few messages a connection would lose what is allowed meanwhile. 0: those at hand suffice.
+  [[nodiscard]] std::chrono::nanoseconds DialAhead(Monotonic now) const;
   // The line in which others wait before it; null: none.
   [[nodiscard]] WaitLine* LineBefore();
   [[nodiscard]] WaitLine* ConnectLineBefore();
@@ -125,8 +129,9 @@ struct Path {
   bool paused = false;
   bool retired = false;  // its source is no longer configured
   std::uint32_t opening = 0;
-  std::uint32_t in_flight = 0;  // messages
-  std::size_t host_turn = 0;    // whose turn it is among hosts of equal preference
+  std::uint32_t in_flight = 0;        // messages
+  std::chrono::nanoseconds set_up{};  // what the last connection took until it was ready for a message
+  std::size_t host_turn = 0;          // whose turn it is among hosts of equal preference
   IntrusiveList<Connection, &Connection::path_link> connections;
   IntrusiveList<Connection, &Connection::idle_link> idle;  // the one used last in front
   Limit binding = Limit::kNone;

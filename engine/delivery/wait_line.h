@@ -47,6 +47,7 @@ class WaitLine {
   // Something changed: the first in line asks again.
   void CallNext();
   [[nodiscard]] bool empty() const { return spots_.empty(); }
+  [[nodiscard]] bool IsFirst(const WaitSpot& spot) const { return spots_.front() == &spot; }
 
  private:
   friend struct WaitSpot;

@@ -3,7 +3,7 @@
 #include <cerrno>
 
 #include "config/check.h"
-#include "tests/engine/delivery/receiver.h"
+#include "tests/engine/delivery/host.h"
 
 namespace postrider::delivery {
 namespace {
@@ -16,18 +16,18 @@ class FakeSocket final : public io::Socket {
     io::SocketHandler* handler;  // null once the socket is destroyed
     SocketAddress local;
     SocketAddress remote;
-    Receiver* receiver = nullptr;
-    std::unique_ptr<ReceiverSession> session;
+    Host* host = nullptr;
+    std::unique_ptr<ServerEnd> session;
     bool closed = false;
 
-    [[nodiscard]] std::chrono::nanoseconds one_way() const { return receiver->script.round_trip / 2; }
+    [[nodiscard]] std::chrono::nanoseconds one_way() const { return host->reach().round_trip / 2; }
   };
 
   explicit FakeSocket(std::shared_ptr<State> state) : state_(std::move(state)) {}
   ~FakeSocket() override {
     state_->handler = nullptr;
     // The server sees the close half a round trip later.
-    if (state_->receiver != nullptr) {
+    if (state_->host != nullptr) {
       state_->loop.After(state_->one_way(), [state = state_] { state->session.reset(); });
     }
   }
@@ -51,7 +51,7 @@ class FakeSocket final : public io::Socket {
   static void Answer(const std::shared_ptr<State>& state, std::string out, bool open) {
     const int error = state->session->reset() ? ECONNRESET : 0;
     if (!open) state->closed = true;
-    state->loop.After(state->one_way(), [state, out = std::move(out), open, error] {
+    state->loop.After(state->one_way() + state->host->reach().work, [state, out = std::move(out), open, error] {
       if (state->handler != nullptr && !out.empty()) state->handler->OnReceived(std::as_bytes(std::span(out)));
       if (state->handler != nullptr && !open) std::exchange(state->handler, nullptr)->OnClosed(error);
     });
@@ -85,8 +85,12 @@ void FakeLoop::After(std::chrono::nanoseconds delay, std::move_only_function<voi
 
 Monotonic FakeLoop::NextEvent() const {
   Monotonic next = wait_until_;
+  // A wheel may name a moment a little early; time goes on in any case.
+  if (const auto due = timers_.NextDue()) {
+    next = std::min(next, std::max(*due, time_.now.monotonic + std::chrono::microseconds(100)));
+  }
+  // What goes over the network arrives at its very moment.
   if (!events_.empty()) next = std::min(next, events_.begin()->first.first);
-  if (const auto due = timers_.NextDue()) next = std::min(next, *due);
   return next;
 }
 
@@ -104,19 +108,24 @@ std::unique_ptr<io::Socket> FakeLoop::Connect(const std::optional<IpAddress>& lo
     return std::make_unique<FakeSocket>(state);
   }
   const auto place = directory_.find(remote);
-  Receiver* receiver = place == directory_.end() ? nullptr : place->second;
-  if (receiver != nullptr) ++receiver->connects;
-  if (receiver == nullptr || !receiver->script.listening) {
+  Host* host = place == directory_.end() ? nullptr : place->second;
+  if (host != nullptr) ++host->connects;
+  const Host::Reach reach = host != nullptr ? host->reach() : Host::Reach{.listening = false};
+  if (!reach.listening) {
     After(std::chrono::milliseconds(1), [state] {
       if (state->handler != nullptr) state->handler->OnConnected(ECONNREFUSED);
     });
-  } else if (!receiver->script.silent) {
-    state->receiver = receiver;
-    After(receiver->script.round_trip, [state] {
+  } else if (!reach.silent) {
+    state->host = host;
+    // The server knows of it half a round trip earlier than the client.
+    After(state->one_way(), [state] {
       if (state->handler == nullptr) return;
-      state->session = std::make_unique<ReceiverSession>(*state->receiver, ToString(state->local.ip));
+      state->session = state->host->Accept(ToString(state->local.ip), state->loop.moment());
+    });
+    After(reach.round_trip, [state] {
+      if (state->handler == nullptr || state->session == nullptr) return;
       std::string out;
-      const bool open = state->session->Open(out);
+      const bool open = state->session->Open(state->loop.moment(), out);
       FakeSocket::Answer(state, std::move(out), open);
       state->handler->OnConnected(0);
     });

@@ -1,6 +1,6 @@
 #pragma once
 // Virtual time, and the loop and network of one core under it. Nothing waits: RunOnce delivers what is due at the
-// present moment, and World moves the moment on. Sockets lead to Receivers (receiver.h) by address.
+// present moment, and World moves the moment on. Sockets lead to hosts (host.h) by address.
 
 #include <cstdint>
 #include <functional>
@@ -15,7 +15,7 @@
 
 namespace postrider::delivery {
 
-class Receiver;
+class Host;
 
 struct VirtualTime {
   explicit VirtualTime(Wall begins = Wall(std::chrono::sys_days{std::chrono::year{2026} / 11 / 24}))
@@ -36,7 +36,7 @@ struct VirtualTime {
 class FakeLoop final : public io::Loop, public io::Network {
  public:
   // Which receiver listens where; none: connection refused.
-  using Directory = std::map<SocketAddress, Receiver*>;
+  using Directory = std::map<SocketAddress, Host*>;
 
   // missing: addresses that this host has not.
   FakeLoop(VirtualTime& time, Directory& directory, const std::set<IpAddress>& missing)
@@ -63,7 +63,7 @@ class FakeLoop final : public io::Loop, public io::Network {
   [[nodiscard]] Monotonic NextEvent() const;
   // Since it was last asked: something was delivered.
   [[nodiscard]] bool TookPart() { return std::exchange(took_part_, false); }
-  [[nodiscard]] Monotonic moment() const { return time_.now.monotonic; }
+  [[nodiscard]] const Now& moment() const { return time_.now; }
 
  private:
   VirtualTime& time_;

@@ -52,6 +52,32 @@ TEST(Connections, NeverExceedThePathsLimitAndAreReused) {
   EXPECT_EQ(snapshot.counts.attempts, 2000u);
 }
 
+// The next connection stands when the next message may go: opening one takes longer than the burst can make up for, and
+// idle ones are closed between the messages of the slower rate.
+TEST(Connections, ThatTakeFewMessagesLoseNothingOfALowRate) {
+  for (const double rate : {1.0, 0.1}) {
+    World world(SettingsWith([rate](Options& options) {
+      options.rules[0].connections = 4;
+      options.rules[0].messages_per_connection = 5;
+      options.rules[0].message_rate = rate;
+      options.rules[0].burst = 1;
+    }));
+    Receiver& receiver = world.AddReceiver("mx.few.test", {"few.test"});
+    receiver.script.round_trip = std::chrono::milliseconds(300);
+    world.Submit({.recipients = Recipients(4000, {"few.test"})});
+    world.RunFor(minutes(1));
+    const std::size_t before = receiver.taken.size();
+    world.RunFor(minutes(60));
+    const auto taken = static_cast<double>(receiver.taken.size() - before);
+    EXPECT_GE(taken, 0.97 * rate * 3600) << rate;
+    EXPECT_LE(taken, rate * 3600 + 1) << rate;
+    // And no more connections than these messages need.
+    EXPECT_LE(static_cast<double>(receiver.sessions), rate < 0.2 ? taken + 10 : taken / 5 * 1.1) << rate;
+    EXPECT_LE(receiver.most_open, 2u) << rate;
+    EXPECT_EQ(world.CheckConservation(), "");
+  }
+}
+
 TEST(Connections, AreNotOpenedTenfoldForOneMessage) {
   World world;
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});

@@ -29,14 +29,18 @@ bool ReceiverSession::Say(std::string_view scripted, std::string_view usual, std
   return !reply.starts_with("421");
 }
 
-bool ReceiverSession::Open(std::string& out) {
+std::unique_ptr<ServerEnd> Receiver::Accept(std::string client, const Now&) {
+  return std::make_unique<ReceiverSession>(*this, std::move(client));
+}
+
+bool ReceiverSession::Open(const Now&, std::string& out) {
   handshaking_ = receiver_.script.implicit_tls;
   if (handshaking_) return true;
   greeted_ = true;
   return Say(receiver_.script.banner, "", out);
 }
 
-bool ReceiverSession::Receive(std::string_view bytes, Monotonic now, std::string& out) {
+bool ReceiverSession::Receive(std::string_view bytes, const Now& now, std::string& out) {
   in_ += tls_ ? Scramble(bytes) : std::string(bytes);
   while (!stalled_) {
     if (data_) {
@@ -47,7 +51,7 @@ bool ReceiverSession::Receive(std::string_view bytes, Monotonic now, std::string
       if (receiver_.keep_content) message_.content = in_.substr(0, empty ? 0 : end + 2);
       in_.erase(0, empty ? 3 : end + 5);
       data_ = false;
-      if (!Content(now, out)) return false;
+      if (!Content(now.monotonic, out)) return false;
       continue;
     }
     const std::size_t end = in_.find('\n');
@@ -55,7 +59,7 @@ bool ReceiverSession::Receive(std::string_view bytes, Monotonic now, std::string
     std::string line = in_.substr(0, end);
     in_.erase(0, end + 1);
     if (line.ends_with('\r')) line.pop_back();
-    if (!Line(line, now, out)) return false;
+    if (!Line(line, now.monotonic, out)) return false;
   }
   return true;
 }

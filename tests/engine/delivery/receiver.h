@@ -11,6 +11,7 @@
 
 #include "config/ip_address.h"
 #include "config/time.h"
+#include "tests/engine/delivery/host.h"
 
 namespace postrider::delivery {
 
@@ -46,15 +47,17 @@ struct ReceiverScript {
   std::function<std::string(const ReceivedMessage&)> on_content;
 };
 
-class ReceiverSession;
-
-class Receiver {
+class Receiver final : public Host {
  public:
+  [[nodiscard]] Reach reach() const override {
+    return {.listening = script.listening, .silent = script.silent, .round_trip = script.round_trip};
+  }
+  [[nodiscard]] std::unique_ptr<ServerEnd> Accept(std::string client, const Now& now) override;
+
   ReceiverScript script;
   bool keep_content = true;
 
   std::vector<ReceivedMessage> taken;  // 250 was said to them
-  std::uint64_t connects = 0;          // also refused and silent ones
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;
   std::uint64_t open = 0;
@@ -62,16 +65,14 @@ class Receiver {
   std::uint64_t authenticated = 0;
 };
 
-// The server's end of one connection. Bytes in, bytes out; no time of its own.
-class ReceiverSession {
+class ReceiverSession final : public ServerEnd {
  public:
   ReceiverSession(Receiver& receiver, std::string client);
-  ~ReceiverSession();
+  ~ReceiverSession() override;
 
-  // Appends what is answered to out. False: the connection is closed after that.
-  [[nodiscard]] bool Open(std::string& out);
-  [[nodiscard]] bool Receive(std::string_view bytes, Monotonic now, std::string& out);
-  [[nodiscard]] bool reset() const { return reset_; }
+  [[nodiscard]] bool Open(const Now& now, std::string& out) override;
+  [[nodiscard]] bool Receive(std::string_view bytes, const Now& now, std::string& out) override;
+  [[nodiscard]] bool reset() const override { return reset_; }
 
  private:
   [[nodiscard]] bool Line(std::string_view line, Monotonic now, std::string& out);

@@ -104,20 +104,24 @@ World::~World() = default;
 Receiver& World::AddReceiver(const std::string& host, const std::vector<std::string>& domains, std::uint16_t preference,
                              std::uint16_t port) {
   receivers_.push_back(std::make_unique<Receiver>());
-  Receiver& receiver = *receivers_.back();
-  const auto number = receivers_.size();
+  AddHost(host, domains, *receivers_.back(), preference, port);
+  return *receivers_.back();
+}
+
+void World::AddHost(const std::string& name, const std::vector<std::string>& domains, Host& host,
+                    std::uint16_t preference, std::uint16_t port) {
+  const auto number = ++hosts_;
   // Public in form (RFC 2544's range is not refused as private would be).
   const IpAddress ip{IpAddress::Family::kIpv4,
                      {9, 9, static_cast<std::uint8_t>(number / 250), static_cast<std::uint8_t>(1 + number % 250)}};
-  directory_[{ip, port}] = &receiver;
-  names.addresses[host] = {ip};
+  directory_[{ip, port}] = &host;
+  names.addresses[name] = {ip};
   for (const std::string& domain : domains) {
     dns::MxAnswer& answer = names.mx[domain];
     answer.status = dns::MxStatus::kFound;
-    answer.hosts.push_back({host, preference});
+    answer.hosts.push_back({name, preference});
     std::ranges::stable_sort(answer.hosts, {}, &dns::MxHost::preference);
   }
-  return receiver;
 }
 
 queue::CampaignPtr World::Submit(const CampaignPlan& plan) {
@@ -227,8 +231,6 @@ bool World::RunUntil(const std::function<bool()>& holds, std::chrono::nanosecond
     if (busy || served_) continue;
     Monotonic next = store_stands_still ? Monotonic::max() : commit_due_;
     for (const std::unique_ptr<Unit>& unit : units_) next = std::min(next, unit->loop.NextEvent());
-    // A wheel may name a moment a little early; time goes on in any case.
-    next = std::max(next, time_.now.monotonic + std::chrono::microseconds(100));
     if (next > end) {
       time_.MoveTo(end);
       return holds();
@@ -283,7 +285,7 @@ std::uint64_t World::taken() const {
   return sum;
 }
 
-std::string World::CheckConservation() const {
+std::string World::CheckQueue() const {
   if (!queue.complaint().empty()) return queue.complaint();
   std::uint64_t ended = 0;
   for (const queue::EventKind kind :
@@ -294,6 +296,11 @@ std::string World::CheckConservation() const {
   if (ended + queue.queued() != queue.accepted()) {
     return fmt::format("accepted {} but ended {} and queued {}", queue.accepted(), ended, queue.queued());
   }
+  return {};
+}
+
+std::string World::CheckConservation() const {
+  if (std::string problem = CheckQueue(); !problem.empty()) return problem;
   // What the queue calls delivered, a receiver took; what a receiver took more than once had an unknown before.
   std::map<std::string, std::uint64_t> received;
   for (const std::unique_ptr<Receiver>& receiver : receivers_) {

@@ -46,8 +46,11 @@ class World {
   // A receiver at an address of its own, the MX of these domains under this host name.
   Receiver& AddReceiver(const std::string& host, const std::vector<std::string>& domains, std::uint16_t preference = 10,
                         std::uint16_t port = 25);
+  // The same for a host of the caller's, which outlives this.
+  void AddHost(const std::string& name, const std::vector<std::string>& domains, Host& host,
+               std::uint16_t preference = 10, std::uint16_t port = 25);
   // Makes it reachable at one more address.
-  void Listen(const SocketAddress& address, Receiver& receiver) { directory_[address] = &receiver; }
+  void Listen(const SocketAddress& address, Host& host) { directory_[address] = &host; }
   // Tells the cores of it.
   queue::CampaignPtr Submit(const CampaignPlan& plan);
   void SetState(queue::CampaignId id, queue::CampaignState state);
@@ -66,7 +69,9 @@ class World {
   // Sends kDrain and runs until all cores are drained, at most so long; says whether they are.
   bool Drain(std::chrono::seconds deadline, std::chrono::nanoseconds at_most);
 
-  // Empty, or what breaks the equations: queue and receivers looked at together.
+  // Empty, or what breaks the equation of the queue: each accepted job ended once, or is queued.
+  [[nodiscard]] std::string CheckQueue() const;
+  // The same, and what the receivers took looked at together with it.
   [[nodiscard]] std::string CheckConservation() const;
 
   [[nodiscard]] Now now() const { return time_.now; }
@@ -92,6 +97,7 @@ class World {
   io::Waker waker_;  // of the threads that are not there
   WorldSettings settings_;
   std::vector<std::unique_ptr<Receiver>> receivers_;
+  std::size_t hosts_ = 0;
   std::vector<std::unique_ptr<Unit>> units_;
   std::vector<std::pair<std::uint32_t, StoreRequest>> staged_;
   Monotonic commit_due_ = Monotonic::max();
