@@ -370,6 +370,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddQueue(app, chosen);
   AddFind(app, chosen);
   AddChanges(app, chosen);
+  AddSuppressCommand(app, chosen);
   AddExport(app, chosen);
   AddConfig(app, chosen);
   AddReload(app, chosen);
