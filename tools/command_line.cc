@@ -20,6 +20,7 @@
 #include "tools/exit_code.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/throttle_try.h"
 
 namespace postrider::tools {
 namespace {
@@ -160,6 +161,15 @@ Examples:
       ->capture_default_str()
       ->needs(unmatched)
       ->check(CLI::Range(1, 1000));
+}
+
+void AddThrottle(CLI::App& app, Chosen& chosen) {
+  CLI::App& throttle = *app.add_subcommand("throttle", "limits and reply rules: what they would do");
+  throttle.footer(R"(
+Examples:
+  postrider throttle try my_rules.toml --log /var/log/postrider)");
+  throttle.require_subcommand(1);
+  AddThrottleTry(throttle, chosen);
 }
 
 void AddRender(CLI::App& app, Chosen& chosen) {
@@ -365,6 +375,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddSubmit(app, chosen);
   AddCheck(app, chosen);
   AddClassify(app, chosen);
+  AddThrottle(app, chosen);
   AddRender(app, chosen);
   AddStatus(app, chosen);
   AddQueue(app, chosen);
