@@ -128,6 +128,17 @@ struct SuppressRequest {
 // tools/suppress_line.cc; chosen becomes what to run.
 void AddSuppressCommand(CLI::App& app, std::function<int()>& chosen);
 
+struct PlanRequest {
+  std::filesystem::path config;
+  std::filesystem::path path;  // the campaign's directory
+  int top = 200;               // domains whose MX is looked up
+  bool no_dns = false;
+  double seconds_per_message = 0.5;
+  double seconds_per_connection = 1;
+  bool json = false;
+};
+[[nodiscard]] int RunPlan(const PlanRequest& request);
+
 struct RenderRequest {
   std::filesystem::path config;
   std::filesystem::path path;

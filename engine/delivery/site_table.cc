@@ -27,8 +27,8 @@ bool StillMatters(const Site& site, Monotonic now) {
   });
 }
 
-// The patterns of the rules that are about these domains or single hosts alone. Rules of other kinds hold for the
-// provider as a whole.
+}  // namespace
+
 std::string OwnRulesOf(const Options& options, std::string_view domain, std::span<const std::string> mx_names) {
   std::string patterns;
   for (const RuleOptions& rule : options.rules) {
@@ -38,8 +38,6 @@ std::string OwnRulesOf(const Options& options, std::string_view domain, std::spa
   }
   return patterns;
 }
-
-}  // namespace
 
 std::string SiteTable::KeyOf(const SiteTarget& target, std::string_view own_rules) {
   const RouteOptions& route = target.route;
