@@ -10,6 +10,8 @@
 namespace postrider {
 
 inline constexpr std::string_view kGlobalListName = "global";
+// Where addresses wait for their second bounce, kept by reply rules that want two; campaigns cannot name it.
+inline constexpr std::string_view kBouncedOnceListName = "bounced-once";
 inline constexpr std::size_t kListNameMax = 64;  // it stands in every key of its entries
 
 // 1 to 64 letters, digits, ".", "_" and "-", kept as written; "global" and nothing at all give the empty name.

@@ -121,6 +121,10 @@ class Reader {
       Report(node.source(), fmt::format("{}: {}", key.str(), list.error().message));
       return;
     }
+    if (*list == kBouncedOnceListName) {
+      Report(node.source(), fmt::format("{}: \"{}\" is the program's own; it suppresses nobody yet", key.str(), text));
+      return;
+    }
     manifest_.list = *std::move(list);
   }
 

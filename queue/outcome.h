@@ -17,6 +17,7 @@ struct SuppressionOrder {
   std::string list{};         // empty: the global one
   std::string rule{};         // its name
   bool whole_domain = false;  // else the address alone
+  bool on_second = false;     // only if it bounced by such a rule before, a day ago or longer
 };
 
 struct Outcome {

@@ -70,6 +70,7 @@ Suppression EntryOf(const Outcome& outcome) {
   entry.row = event.job.row;
   entry.site = event.site;
   entry.provider = event.provider;
+  entry.reply = event.code == 0 ? event.reply : fmt::format("{} {}", event.code, event.reply);
   return entry;
 }
 
@@ -399,12 +400,12 @@ Result<void> StoreWriter::TrySettle(const Outcome& outcome) {
   std::optional<Suppression> suppression;
   if (outcome.suppression) {
     suppression = EntryOf(outcome);
-    if (auto read = suppressions_.Prepare(*suppression); !read) return read;
+    if (auto read = suppressions_.Prepare(*suppression, outcome.suppression->on_second); !read) return read;
   }
   const Result<bool> left = Leave(outcome, **domain);
   if (!left) return std::unexpected(left.error());
   if (!*left) return {};
-  if (suppression) suppressions_.PutPrepared(*suppression);
+  if (suppression) suppressions_.PutPrepared(*suppression, outcome.suppression->on_second);
 
   Touch(**domain);
   Touch(*live);

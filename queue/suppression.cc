@@ -14,7 +14,8 @@ namespace postrider::queue {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;
+// Version 1 had no reply.
+constexpr std::uint8_t kVersion = 2;
 constexpr std::array<std::string_view, 3> kOrigins{"rule", "hand", "import"};
 constexpr std::array<std::string_view, 3> kEnds{"removed", "replaced", "expired"};
 
@@ -67,9 +68,12 @@ void PutEntry(Encoder& out, const Suppression& entry) {
   out.Varint(entry.row);
   out.Text(Shortened(entry.site, kDomainMax));
   out.Text(Shortened(entry.provider, kSuppressionNameMax));
+  out.Text(Shortened(entry.reply, kSuppressionTextMax));
 }
 
-void GetEntry(Decoder& in, Suppression& entry) {
+bool IsKnown(std::uint8_t version) { return version >= 1 && version <= kVersion; }
+
+void GetEntry(Decoder& in, Suppression& entry, std::uint8_t version) {
   if (in.Flag()) entry.expires = GetTime(in);
   entry.when = GetTime(in);
   entry.origin = static_cast<SuppressionOrigin>(in.AtMost(kOrigins.size() - 1));
@@ -79,6 +83,7 @@ void GetEntry(Decoder& in, Suppression& entry) {
   entry.row = in.Varint();
   entry.site = in.Text();
   entry.provider = in.Text();
+  if (version >= 2) entry.reply = in.Text();
 }
 
 bool IsByRule(const Suppression& entry) { return entry.origin == SuppressionOrigin::kRule; }
@@ -230,15 +235,15 @@ Result<Suppression> DecodeSuppression(std::string_view key, std::string_view val
   entry.list = parts->list;
   entry.address.append(parts->local).append("@").append(parts->domain);
   Decoder in(value);
-  const bool known = in.Byte() == kVersion;
-  GetEntry(in, entry);
-  if (!known || !in.Complete()) return Corrupt("entry", value.size());
+  const std::uint8_t version = in.Byte();
+  GetEntry(in, entry, version);
+  if (!IsKnown(version) || !in.Complete()) return Corrupt("entry", value.size());
   return entry;
 }
 
 Result<bool> HasExpired(std::string_view value, Wall now) {
   Decoder in(value);
-  const bool known = in.Byte() == kVersion;
+  const bool known = IsKnown(in.Byte());
   const bool ends = in.Flag();
   const Wall end = ends ? GetTime(in) : Wall{};
   if (!known || !in.ok()) return Corrupt("entry", value.size());
@@ -262,15 +267,15 @@ std::string EncodePastSuppression(const PastSuppression& past) {
 Result<PastSuppression> DecodePastSuppression(std::string_view value) {
   Decoder in(value);
   PastSuppression past;
-  const bool known = in.Byte() == kVersion;
+  const std::uint8_t version = in.Byte();
   past.end = static_cast<SuppressionEnd>(in.AtMost(kEnds.size() - 1));
   past.when = GetTime(in);
   past.who = in.Text();
   past.why = in.Text();
   past.entry.list = in.Text();
   past.entry.address = in.Text();
-  GetEntry(in, past.entry);
-  if (!known || !in.Complete()) return Corrupt("history", value.size());
+  GetEntry(in, past.entry, version);
+  if (!IsKnown(version) || !in.Complete()) return Corrupt("history", value.size());
   return past;
 }
 
@@ -287,7 +292,7 @@ std::string EncodeListCounts(const ListCounts& counts) {
 Result<ListCounts> DecodeListCounts(std::string_view value) {
   Decoder in(value);
   ListCounts counts;
-  const bool known = in.Byte() == kVersion;
+  const bool known = IsKnown(in.Byte());
   counts.addresses = in.Varint();
   counts.domains = in.Varint();
   counts.expiring = in.Varint();

@@ -14,6 +14,7 @@
 // Lists come first, so that one list is read without the others; domains next, so that one Take finds all its keys side
 // by side. History has the domain first: whoever asks about an address sees what happened to it in any list.
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -32,6 +33,11 @@ namespace postrider::queue {
 inline constexpr std::size_t kSuppressionTextMax = 300;   // of why; longer words are cut
 inline constexpr std::size_t kSuppressionNameMax = 128;   // of who, and of a campaign's or provider's name
 inline constexpr std::size_t kSuppressionLists = 10'000;  // their counts are kept in memory
+
+// A second bounce counts for a rule that wants two if it comes this long after the first, and before the first is
+// forgotten: a mailbox that was full or in trouble for an evening is not a dead one.
+inline constexpr std::chrono::hours kSecondBounceAfter{24};
+inline constexpr std::chrono::hours kFirstBounceKept{90 * 24};
 
 enum class SuppressionOrigin : std::uint8_t {
   kRule,    // a reply rule, by itself: the only ones that an undo removes
@@ -52,6 +58,7 @@ struct Suppression {
   std::uint64_t row = 0;
   std::string site{};  // of a rule: who said so
   std::string provider{};
+  std::string reply{};            // of a rule: what was said, code in front
   std::optional<Wall> expires{};  // it counts until then; unset: for ever
 
   [[nodiscard]] bool Expired(Wall now) const { return expires && *expires <= now; }

@@ -295,12 +295,31 @@ Result<SuppressionTally> SuppressionWriter::Put(std::span<const Suppression> ent
   return tally;
 }
 
-Result<void> SuppressionWriter::Prepare(const Suppression& entry) {
-  return Read({SuppressionKey(entry.list, entry.address)});
+Result<void> SuppressionWriter::Prepare(const Suppression& entry, bool on_second) {
+  std::vector<std::string> keys{SuppressionKey(entry.list, entry.address)};
+  if (on_second) keys.push_back(SuppressionKey(kBouncedOnceListName, entry.address));
+  return Read(keys);
 }
 
-void SuppressionWriter::PutPrepared(const Suppression& entry) {
+void SuppressionWriter::PutPrepared(const Suppression& entry, bool on_second) {
   const std::string key = SuppressionKey(entry.list, entry.address);
+  if (!on_second) {
+    Apply(key, known_[key], entry);
+    return;
+  }
+  const std::string first_key = SuppressionKey(kBouncedOnceListName, entry.address);
+  Held& first = known_[first_key];
+  if (!first || first->Expired(entry.when)) {
+    Suppression remembered = entry;
+    remembered.list = kBouncedOnceListName;
+    remembered.expires = entry.when + kFirstBounceKept;
+    Apply(first_key, first, remembered);
+    return;
+  }
+  if (entry.when < first->when + kSecondBounceAfter) return;
+  End(*first, SuppressionEnd::kReplaced, entry.when, entry.who, entry.why);
+  first.reset();
+  batch_.Delete(Table::kSuppression, first_key);
   Apply(key, known_[key], entry);
 }
 
@@ -318,7 +337,7 @@ SuppressionTally SuppressionWriter::Apply(const std::string& key, Held& held, co
     tally.added = 1;
   }
   const bool by_rule = entry.origin == SuppressionOrigin::kRule;
-  ++(by_rule ? stats_.added_by_rule : stats_.added_by_hand);
+  if (entry.list != kBouncedOnceListName) ++(by_rule ? stats_.added_by_rule : stats_.added_by_hand);
   held = entry;
   batch_.Put(Table::kSuppression, key, EncodeSuppression(entry));
   Count(entry, true);

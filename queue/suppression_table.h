@@ -73,9 +73,9 @@ class SuppressionWriter {
   // How many were there.
   [[nodiscard]] Result<std::size_t> Delete(std::span<const SuppressionRemoval> removals);
   // In two steps, for an outcome that does more: reads what the entry's place holds, then stages it. Nothing may be
-  // committed between the two.
-  [[nodiscard]] Result<void> Prepare(const Suppression& entry);
-  void PutPrepared(const Suppression& entry);
+  // committed between the two. on_second: the first such bounce is only remembered, in the list "bounced-once".
+  [[nodiscard]] Result<void> Prepare(const Suppression& entry, bool on_second);
+  void PutPrepared(const Suppression& entry, bool on_second);
   // Takes expired entries away: a few at each call, a lap an hour, and only while there are any with an end.
   [[nodiscard]] Result<void> Purge(Wall now);
 

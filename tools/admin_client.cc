@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <vector>
 
 #include <civetweb.h>
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ constexpr std::size_t kErrorBodyMax = 64 << 10;
 // The daemon reads no longer ones. The longest address, percent-encoded, is a tenth of it.
 constexpr std::size_t kPathMax = 8 << 10;
 constexpr std::size_t kConfigBytesMax = 16 << 20;
+constexpr std::size_t kPieceBytes = 64 << 10;  // of an upload
 
 using Connection = std::unique_ptr<mg_connection, decltype(&mg_close_connection)>;
 
@@ -101,6 +103,53 @@ Result<SocketAddress> FindListen(std::string_view text) {
   return Fail(ErrorCode::kNotFound, "admin.listen is not said");
 }
 
+Result<Connection> Connect(const SocketAddress& address, std::string_view path) {
+  if (path.size() > kPathMax) {
+    return Fail(ErrorCode::kTooLarge,
+                fmt::format("what is asked for is {} octets long; no address and no name is", path.size()));
+  }
+  std::array<char, 256> reason{};
+  mg_init_library(MG_FEATURES_DEFAULT);
+  Connection connection(
+      mg_connect_client(postrider::ToString(address.ip).c_str(), address.port, 0, reason.data(), reason.size()),
+      &mg_close_connection);
+  if (connection != nullptr) return connection;
+  return Fail(ErrorCode::kUnavailable,
+              fmt::format("no daemon answers at {} ({}); is `postrider run` running? --admin ADDRESS:PORT or --config "
+                          "FILE say where it listens",
+                          postrider::ToString(address), reason.data()));
+}
+
+Result<void> ReadAnswer(mg_connection* connection, const SocketAddress& address,
+                        const std::function<bool(std::string_view)>& write) {
+  std::array<char, 256> reason{};
+  if (mg_get_response(connection, reason.data(), reason.size(), kTimeoutMilliseconds) < 0) {
+    return Fail(ErrorCode::kUnavailable,
+                fmt::format("what listens at {} is no postrider daemon, or it is stopping ({})",
+                            postrider::ToString(address), reason.data()));
+  }
+  const mg_response_info& info = *mg_get_response_info(connection);
+  const bool good = info.status_code >= 200 && info.status_code < 300;
+  std::string refusal;
+  long long total = 0;
+  std::array<char, 16 << 10> piece;
+  int count = 0;
+  while ((count = mg_read(connection, piece.data(), piece.size())) > 0) {
+    total += count;
+    const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
+    if (!good) {
+      refusal += bytes.substr(0, kErrorBodyMax - std::min(kErrorBodyMax, refusal.size()));
+    } else if (!write(bytes)) {
+      return {};
+    }
+  }
+  if (!good) return std::unexpected(ToError(info.status_code, refusal));
+  if (count < 0 || (info.content_length >= 0 && total < info.content_length)) {
+    return Fail(ErrorCode::kIo, "the daemon's answer broke off before its end; what came so far is not all");
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
@@ -131,57 +180,20 @@ Result<AdminClient> AdminClient::Find(const AdminPlace& place) {
 }
 
 Result<void> AdminClient::Ask(std::string_view method, std::string_view path, std::string_view body,
-                              const std::function<bool(std::string_view)>& write) const {
-  if (path.size() > kPathMax) {
-    return Fail(ErrorCode::kTooLarge,
-                fmt::format("what is asked for is {} octets long; no address and no name is", path.size()));
-  }
-  std::array<char, 256> reason{};
-  mg_init_library(MG_FEATURES_DEFAULT);
-  const Connection connection(
-      mg_connect_client(postrider::ToString(address_.ip).c_str(), address_.port, 0, reason.data(), reason.size()),
-      &mg_close_connection);
-  if (connection == nullptr) {
-    return Fail(
-        ErrorCode::kUnavailable,
-        fmt::format("no daemon answers at {} ({}); is `postrider run` running? --admin ADDRESS:PORT or --config "
-                    "FILE say where it listens",
-                    postrider::ToString(address_), reason.data()));
-  }
+                              const Write& write) const {
+  const Result<Connection> connection = Connect(address_, path);
+  if (!connection) return std::unexpected(connection.error());
   const std::string request =
       fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}", method, path,
                   postrider::ToString(address_), body.size(), body);
-  mg_write(connection.get(), request.data(), request.size());
-  if (mg_get_response(connection.get(), reason.data(), reason.size(), kTimeoutMilliseconds) < 0) {
-    return Fail(ErrorCode::kUnavailable,
-                fmt::format("what listens at {} is no postrider daemon, or it is stopping ({})",
-                            postrider::ToString(address_), reason.data()));
-  }
-  const mg_response_info& info = *mg_get_response_info(connection.get());
-  const bool good = info.status_code >= 200 && info.status_code < 300;
-  std::string refusal;
-  long long total = 0;
-  std::array<char, 16 << 10> piece;
-  int count = 0;
-  while ((count = mg_read(connection.get(), piece.data(), piece.size())) > 0) {
-    total += count;
-    const std::string_view bytes(piece.data(), static_cast<std::size_t>(count));
-    if (!good) {
-      refusal += bytes.substr(0, kErrorBodyMax - std::min(kErrorBodyMax, refusal.size()));
-    } else if (!write(bytes)) {
-      return {};
-    }
-  }
-  if (!good) return std::unexpected(ToError(info.status_code, refusal));
-  if (count < 0 || (info.content_length >= 0 && total < info.content_length)) {
-    return Fail(ErrorCode::kIo, "the daemon's answer broke off before its end; what came so far is not all");
-  }
-  return {};
+  mg_write(connection->get(), request.data(), request.size());
+  return ReadAnswer(connection->get(), address_, write);
 }
 
-Result<std::string> AdminClient::Get(std::string_view path) const {
+Result<std::string> AdminClient::AskForText(std::string_view method, std::string_view path,
+                                            std::string_view body) const {
   std::string answer;
-  const Result<void> asked = Ask("GET", path, "", [&](std::string_view bytes) {
+  const Result<void> asked = Ask(method, path, body, [&](std::string_view bytes) {
     answer += bytes;
     return true;
   });
@@ -189,9 +201,35 @@ Result<std::string> AdminClient::Get(std::string_view path) const {
   return answer;
 }
 
+Result<std::string> AdminClient::Get(std::string_view path) const { return AskForText("GET", path, ""); }
+
 Result<std::string> AdminClient::Post(std::string_view path, std::string_view body) const {
+  return AskForText("POST", path, body);
+}
+
+Result<std::string> AdminClient::Delete(std::string_view path) const { return AskForText("DELETE", path, ""); }
+
+Result<std::string> AdminClient::Upload(std::string_view path,
+                                        const std::function<Result<std::size_t>(std::span<char>)>& read) const {
+  const Result<Connection> connection = Connect(address_, path);
+  if (!connection) return std::unexpected(connection.error());
+  const auto send = [&](std::string_view bytes) {
+    return mg_write(connection->get(), bytes.data(), bytes.size()) == static_cast<int>(bytes.size());
+  };
+  bool heard =
+      send(fmt::format("POST {} HTTP/1.1\r\nHost: {}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n", path,
+                       postrider::ToString(address_)));
+  std::vector<char> piece(kPieceBytes);
+  // A daemon that hears no more has already said why.
+  while (heard) {
+    const Result<std::size_t> count = read(piece);
+    if (!count) return std::unexpected(count.error());
+    if (*count == 0) break;
+    heard = send(fmt::format("{:x}\r\n{}\r\n", *count, std::string_view(piece.data(), *count)));
+  }
+  if (heard) send("0\r\n\r\n");
   std::string answer;
-  const Result<void> asked = Ask("POST", path, body, [&](std::string_view bytes) {
+  const Result<void> asked = ReadAnswer(connection->get(), address_, [&](std::string_view bytes) {
     answer += bytes;
     return true;
   });

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -29,14 +30,20 @@ class AdminClient {
   // The body of a good answer. kUnavailable: nobody listens there. Else the daemon's own sentence.
   [[nodiscard]] Result<std::string> Get(std::string_view path) const;
   [[nodiscard]] Result<std::string> Post(std::string_view path, std::string_view body) const;
+  [[nodiscard]] Result<std::string> Delete(std::string_view path) const;
+  // A body of any length, piece by piece: read fills the span and says how much of it; 0 ends it. Its error ends all,
+  // and the daemon sees that something is missing.
+  [[nodiscard]] Result<std::string> Upload(std::string_view path,
+                                           const std::function<Result<std::size_t>(std::span<char>)>& read) const;
   // The same piece by piece; an answer that breaks off is an error, after all that came. write may stop it with false.
   [[nodiscard]] Result<void> Stream(std::string_view path, const std::function<bool(std::string_view)>& write) const;
 
   [[nodiscard]] const SocketAddress& address() const { return address_; }
 
  private:
-  Result<void> Ask(std::string_view method, std::string_view path, std::string_view body,
-                   const std::function<bool(std::string_view)>& write) const;
+  using Write = std::function<bool(std::string_view)>;
+  Result<void> Ask(std::string_view method, std::string_view path, std::string_view body, const Write& write) const;
+  Result<std::string> AskForText(std::string_view method, std::string_view path, std::string_view body) const;
 
   SocketAddress address_;
 };

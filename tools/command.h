@@ -1,10 +1,12 @@
 #pragma once
 // The subcommands of `postrider`, one per tools/*_command.cc. A request is what the command line said; Run... does it
-// and returns the program's exit code (tools/exit_code.h). tools/command_line.cc, and sink_command.cc for its many
-// options, turn arguments into requests: CLI11 takes five seconds to compile, so it is included there and nowhere else.
+// and returns the program's exit code (tools/exit_code.h). tools/command_line.cc, and a file of their own for
+// commands with many options, turn arguments into requests: CLI11 takes five seconds to compile, so it is included in
+// them and nowhere else.
 
 #include <chrono>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -109,6 +111,52 @@ struct ClassifyRequest {
   int top = 50;                 // of that
 };
 [[nodiscard]] int RunClassify(const ClassifyRequest& request);
+
+// `suppress` and its own subcommands; each uses what it needs.
+struct SuppressRequest {
+  AdminPlace daemon;
+  std::vector<std::string> addresses;
+  std::string list;     // empty: the global one; to list, export and undo: all of them
+  bool global = false;  // the global one alone
+  std::string reason;
+  std::string who;     // empty: the operator's name on this host
+  std::string lasts;   // a duration; empty: for ever
+  std::string file;    // to import; "-": standard input
+  std::string format;  // text, csv or jsonl; empty: import finds out, export writes jsonl
+  std::string domain;
+  std::string by;  // rule, hand or import
+  std::string rule;
+  std::string site;
+  std::string provider;
+  std::string since;  // a moment, a day, or a duration before now
+  std::string until;
+  bool expired = false;  // entries that count no more too
+  bool history = false;  // what is no longer in the list
+  bool dry_run = false;
+  bool json = false;
+  int limit = 100;
+};
+[[nodiscard]] int RunSuppressAdd(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressRemove(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressCheck(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressList(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressLists(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressImport(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressExport(const SuppressRequest& request);
+[[nodiscard]] int RunSuppressUndo(const SuppressRequest& request);
+// tools/suppress_line.cc; chosen becomes what to run.
+void AddSuppressCommand(CLI::App& app, std::function<int()>& chosen);
+
+struct PlanRequest {
+  std::filesystem::path config;
+  std::filesystem::path path;  // the campaign's directory
+  int top = 200;               // domains whose MX is looked up
+  bool no_dns = false;
+  double seconds_per_message = 0.5;
+  double seconds_per_connection = 1;
+  bool json = false;
+};
+[[nodiscard]] int RunPlan(const PlanRequest& request);
 
 struct RenderRequest {
   std::filesystem::path config;

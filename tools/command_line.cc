@@ -20,6 +20,7 @@
 #include "tools/exit_code.h"
 #include "tools/terminal.h"
 #include "tools/text.h"
+#include "tools/throttle_try.h"
 
 namespace postrider::tools {
 namespace {
@@ -161,6 +162,38 @@ Examples:
       ->capture_default_str()
       ->needs(unmatched)
       ->check(CLI::Range(1, 1000));
+}
+
+void AddPlan(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("plan", "when a campaign will be done, and which limit decides");
+  command.footer(R"(
+Works out from the limits of the configuration and the campaign's list when each receiver and the whole will be done:
+rates, connections, quotas and their pace, warm-up, limits of sources, pool, sender and campaign, send windows and
+canary. The MX of the domains with the most recipients is looked up, so that those of one provider count together. It
+says what it takes for granted. Needs no daemon and sends nothing.
+
+Examples:
+  postrider plan 2026-11-24-offer
+  postrider plan 2026-11-24-offer --no-dns
+  postrider plan 2026-11-24-offer --json | jq .done)");
+  const auto request = AddRequest(command, chosen, RunPlan);
+  AddConfigOption(command, request->config);
+  command.add_option("CAMPAIGN_DIR", request->path, "the campaign's directory")->required();
+  CLI::Option* no_dns = command.add_flag("--no-dns", request->no_dns, "look up no MX: limits of domains alone");
+  command.add_option("--top", request->top, "look up the MX of so many domains")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 10'000))
+      ->excludes(no_dns);
+  command.add_option("--seconds-per-message", request->seconds_per_message, "what a message takes on its connection")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  command.add_option("--seconds-per-connection", request->seconds_per_connection, "what opening a connection takes")
+      ->type_name("SECONDS")
+      ->capture_default_str()
+      ->check(CLI::Range(0.0, 3600.0));
+  command.add_flag("--json", request->json, "one JSON object");
 }
 
 void AddRender(CLI::App& app, Chosen& chosen) {
@@ -313,7 +346,8 @@ Examples:
   postrider throttle show example.org
   postrider throttle set provider:google message_rate=5/s connections=3 --for 2h
   postrider throttle unset provider:google
-  postrider throttle list)");
+  postrider throttle list
+  postrider throttle try my_rules.toml --log /var/log/postrider)");
   command.require_subcommand(1);
   const auto add = [&](const char* name, const char* help, Action action, const char* examples) {
     CLI::App& verb = *command.add_subcommand(name, help);
@@ -348,6 +382,7 @@ Examples:
   (void)add("list", "what is set now, by whom, and until when", Action::kList, R"(
 Examples:
   postrider throttle list)");
+  AddThrottleTry(command, chosen);
 }
 
 void AddSource(CLI::App& app, Chosen& chosen) {
@@ -462,6 +497,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddSubmit(app, chosen);
   AddCheck(app, chosen);
   AddClassify(app, chosen);
+  AddPlan(app, chosen);
   AddRender(app, chosen);
   AddStatus(app, chosen);
   AddQueue(app, chosen);
@@ -469,6 +505,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddChanges(app, chosen);
   AddThrottle(app, chosen);
   AddSource(app, chosen);
+  AddSuppressCommand(app, chosen);
   AddExport(app, chosen);
   AddConfig(app, chosen);
   AddReload(app, chosen);

@@ -347,8 +347,9 @@ void Settlement::Write(WindowJob& job, const Facts& facts) {
     outcome.needs_smtputf8 = of.needs_smtputf8;
     outcome.fields = of.fields;
   }
-  if (facts.rule != nullptr && facts.rule->suppress == ReplyRule::Suppress::kAtOnce) {
-    outcome.suppression = queue::SuppressionOrder{.list = {}, .rule = facts.rule->name, .whole_domain = false};
+  if (facts.rule != nullptr && facts.rule->suppress != ReplyRule::Suppress::kNo) {
+    outcome.suppression = queue::SuppressionOrder{.rule = facts.rule->name,
+                                                  .on_second = facts.rule->suppress == ReplyRule::Suppress::kOnSecond};
   }
   parts_.writer.Publish();
   parts_.windows->Settled(job);

@@ -28,8 +28,14 @@ bool StillMatters(const Site& site, Monotonic now) {
   });
 }
 
-// The patterns of the rules that are about these domains or single hosts alone. Rules of other kinds hold for the
-// provider as a whole.
+std::vector<std::string> NamesOf(const SiteTarget& target) {
+  std::vector<std::string> names;
+  for (const SiteHost& host : target.hosts) names.push_back(host.name);
+  return names;
+}
+
+}  // namespace
+
 std::string OwnRulesOf(const Options& options, std::string_view domain, std::span<const std::string> mx_names) {
   std::string patterns;
   for (const RuleOptions& rule : options.rules) {
@@ -39,14 +45,6 @@ std::string OwnRulesOf(const Options& options, std::string_view domain, std::spa
   }
   return patterns;
 }
-
-std::vector<std::string> NamesOf(const SiteTarget& target) {
-  std::vector<std::string> names;
-  for (const SiteHost& host : target.hosts) names.push_back(host.name);
-  return names;
-}
-
-}  // namespace
 
 std::string SiteTable::KeyOf(const SiteTarget& target, std::string_view own_rules) {
   const RouteOptions& route = target.route;

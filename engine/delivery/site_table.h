@@ -15,6 +15,11 @@ namespace postrider::delivery {
 
 struct Parts;
 
+// The patterns of the rules that are about these domains or single hosts alone, which give a domain a site and an
+// allowance of its own. Rules of other kinds hold for the provider as a whole. Empty: there are none.
+[[nodiscard]] std::string OwnRulesOf(const Options& options, std::string_view domain,
+                                     std::span<const std::string> mx_names);
+
 class SiteTable {
  public:
   explicit SiteTable(Parts& parts) : parts_(parts) {}

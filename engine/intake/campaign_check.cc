@@ -91,8 +91,14 @@ Result<std::string> RenderSingle(const Options& options, queue::Files& files, co
 
 class Checker {
  public:
-  Checker(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path)
-      : options_(options), files_(files), clock_(clock), path_(path), place_(path.string() + "/") {}
+  Checker(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path,
+          const std::function<void(const queue::NewRow&)>& accepted)
+      : options_(options),
+        files_(files),
+        clock_(clock),
+        accepted_(accepted),
+        path_(path),
+        place_(path.string() + "/") {}
 
   CampaignReport Run() {
     if (path_.filename().string().ends_with(".eml")) {
@@ -192,6 +198,7 @@ class Checker {
         ++report_.accepted;
         report_.largest_message_bytes =
             std::max(report_.largest_message_bytes, source_.compiled->EstimateSize(batch.Rows().front().fields));
+        if (accepted_) accepted_(batch.Rows().front());
         batch.Clear();
         break;
       case RowFate::kRejected:
@@ -229,6 +236,7 @@ class Checker {
   const Options& options_;
   queue::Files& files_;
   io::Clock& clock_;
+  const std::function<void(const queue::NewRow&)>& accepted_;
   fs::path path_;
   std::string place_;
   CampaignSource source_;
@@ -237,8 +245,9 @@ class Checker {
 
 }  // namespace
 
-CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path) {
-  return Checker(options, files, clock, Absolute(path)).Run();
+CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path,
+                             const std::function<void(const queue::NewRow& row)>& accepted) {
+  return Checker(options, files, clock, Absolute(path), accepted).Run();
 }
 
 Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& named,

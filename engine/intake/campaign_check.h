@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "config/options.h"
 #include "engine/io/clock.h"
 #include "queue/files.h"
+#include "queue/job_store.h"
 
 namespace postrider::intake {
 
@@ -32,9 +34,11 @@ struct CampaignReport {
   std::uint64_t largest_message_bytes = 0;  // an upper estimate, over the accepted rows
 };
 
-// path is a directory, or a file *.eml (then there are only problems).
+// path is a directory, or a file *.eml (then there are only problems). Each row that would be accepted is shown to
+// accepted, if there is one.
 [[nodiscard]] CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock,
-                                           const std::filesystem::path& path);
+                                           const std::filesystem::path& path,
+                                           const std::function<void(const queue::NewRow& row)>& accepted = {});
 
 // The exact message of the row that begins at that line of the list; of a file *.eml, to its so-manieth recipient. As
 // it would be sent if the first campaign of the queue had been accepted when the message was last changed: Date and

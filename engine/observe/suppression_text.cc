@@ -19,7 +19,7 @@ namespace {
 using queue::Suppression;
 
 constexpr std::size_t kLineMax = 64 << 10;
-constexpr std::string_view kCsvHeader = "address,list,when,by,who,why,campaign,row,site,provider,expires\r\n";
+constexpr std::string_view kCsvHeader = "address,list,when,by,who,why,campaign,row,site,provider,reply,expires\r\n";
 // What the lists of others call the column.
 constexpr std::array<std::string_view, 4> kAddressColumns{"address", "email", "recipient", "domain"};
 
@@ -132,12 +132,13 @@ Result<void> SetField(Suppression& entry, std::string_view name, std::string_vie
       return Fail(ErrorCode::kInvalid, "row: expected a number");
     }
   } else {
-    constexpr std::array<std::pair<std::string_view, std::string Suppression::*>, 5> kTexts{
+    constexpr std::array<std::pair<std::string_view, std::string Suppression::*>, 6> kTexts{
         {{"who", &Suppression::who},
          {"why", &Suppression::why},
          {"campaign", &Suppression::campaign},
          {"site", &Suppression::site},
-         {"provider", &Suppression::provider}}};
+         {"provider", &Suppression::provider},
+         {"reply", &Suppression::reply}}};
     for (const auto& [key, member] : kTexts) {
       if (name == key) entry.*member = text;
     }
@@ -170,6 +171,7 @@ void AppendJsonFields(std::string& out, const Suppression& entry) {
   if (entry.row != 0) out.append(",\"row\":").append(std::to_string(entry.row));
   AppendJsonField(out, "site", entry.site);
   AppendJsonField(out, "provider", entry.provider);
+  AppendJsonField(out, "reply", entry.reply);
   if (entry.expires) AppendJsonField(out, "expires", FormatRfc3339(*entry.expires));
 }
 
@@ -218,17 +220,12 @@ void AppendSuppression(std::string& out, const Suppression& entry, SuppressionFo
   const std::string row = entry.row == 0 ? std::string() : std::to_string(entry.row);
   const std::string expires = entry.expires ? FormatRfc3339(*entry.expires) : std::string();
   const std::string when = FormatRfc3339(entry.when);
-  const std::array<std::string_view, 11> fields{entry.address,
-                                                ShownListName(entry.list),
-                                                when,
-                                                ToString(entry.origin),
-                                                entry.who,
-                                                entry.why,
-                                                entry.campaign,
-                                                row,
-                                                entry.site,
-                                                entry.provider,
-                                                std::string_view(expires)};
+  const std::array<std::string_view, 12> fields{entry.address,  ShownListName(entry.list),
+                                                when,           ToString(entry.origin),
+                                                entry.who,      entry.why,
+                                                entry.campaign, row,
+                                                entry.site,     entry.provider,
+                                                entry.reply,    std::string_view(expires)};
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (i > 0) out += ',';
     AppendField(out, fields[i]);

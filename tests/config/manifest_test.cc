@@ -103,6 +103,7 @@ TEST(Manifest, NamesTheListWhoseUnsubscribesCount) {
   EXPECT_EQ(ParseManifest("format = 1\nlist = \"global\"", "m").value().list, "");
   EXPECT_EQ(ParseManifest("format = 1\nlist = \"offers\"", "m").value().list, "offers");
   EXPECT_THAT(Errors("format = 1\nlist = \"two words\""), HasSubstr("campaign.toml:2:8: list: not the name of a list"));
+  EXPECT_THAT(Errors("format = 1\nlist = \"bounced-once\""), HasSubstr("list: \"bounced-once\" is the program's own"));
   EXPECT_THAT(Errors("format = 1\nlist = 5"), HasSubstr("campaign.toml:2:8: list: expected one line of text"));
 }
 

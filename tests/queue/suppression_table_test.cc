@@ -100,6 +100,8 @@ class SuppressionTest : public StoreTest {
     outcome.event.domain = domain;
     outcome.event.site = "mx." + domain;
     outcome.event.provider = "Example";
+    outcome.event.code = 550;
+    outcome.event.reply = "no such user";
     outcome.place = job.place;
     outcome.suppression = order;
     store_->Settle(outcome);
@@ -461,7 +463,8 @@ TEST_F(SuppressionTest, ComesWithTheOutcomeOfARuleOrNotAtAll) {
                                               .campaign = "offer",
                                               .row = 1,
                                               .site = "mx.a.test",
-                                              .provider = "Example"}));
+                                              .provider = "Example",
+                                              .reply = "550 no such user"}));
 }
 
 TEST_F(SuppressionTest, TakesAWholeDomainByRule) {
@@ -472,6 +475,48 @@ TEST_F(SuppressionTest, TakesAWholeDomainByRule) {
   const TakenJobs taken = Take("a.test");
   ASSERT_THAT(taken.jobs, SizeIs(1));
   EXPECT_TRUE(taken.jobs[0].suppressed);
+}
+
+TEST_F(SuppressionTest, ComesOnlyAtTheSecondBounceADayLaterIfTheRuleSaysSo) {
+  Released(Named("offer"), {{1, "ana@a.test"}, {2, "ana@a.test"}, {3, "ana@a.test"}, {4, "ana@a.test"}});
+  const TakenJobs taken = Take("a.test");
+  ASSERT_THAT(taken.jobs, SizeIs(4));
+  const SuppressionOrder order{.rule = "not-available", .on_second = true};
+  BounceWithRule(taken.jobs[0], "a.test", order);
+  // In the same batch and within the day it is still the first one.
+  BounceWithRule(taken.jobs[1], "a.test", order);
+  Commit();
+  EXPECT_FALSE(IsSuppressed("", "ana@a.test"));
+  EXPECT_EQ(CountsOf("bounced-once"), (ListCounts{1, 0, 1}));
+  EXPECT_EQ(store_->suppression_stats()->added_by_rule, 0u);
+  now_ += hours(23);
+  BounceWithRule(taken.jobs[2], "a.test", order);
+  Commit();
+  EXPECT_FALSE(IsSuppressed("", "ana@a.test"));
+  Reopen();
+  now_ += hours(1);
+  BounceWithRule(Take("a.test").jobs[0], "a.test", order);
+  Commit();
+  EXPECT_TRUE(IsSuppressed("", "ana@a.test"));
+  EXPECT_EQ(CountsOf("bounced-once"), (ListCounts{}));
+  EXPECT_EQ(store_->suppression_stats()->added_by_rule, 1u);
+  const auto matches = store_->MatchSuppressions("ana@a.test");
+  ASSERT_THAT(matches->past, SizeIs(1));
+  EXPECT_EQ(matches->past[0].entry.row, 1u);
+}
+
+TEST_F(SuppressionTest, ForgetsAFirstBounceAfterThreeMonths) {
+  Released(Named("offer"), {{1, "ana@a.test"}, {2, "ana@a.test"}});
+  const TakenJobs taken = Take("a.test");
+  ASSERT_THAT(taken.jobs, SizeIs(2));
+  const SuppressionOrder order{.rule = "not-available", .on_second = true};
+  BounceWithRule(taken.jobs[0], "a.test", order);
+  Commit();
+  now_ += hours(90 * 24);
+  BounceWithRule(taken.jobs[1], "a.test", order);
+  Commit();
+  EXPECT_FALSE(IsSuppressed("", "ana@a.test"));
+  EXPECT_EQ(CountsOf("bounced-once"), (ListCounts{1, 0, 1}));
 }
 
 TEST_F(SuppressionTest, IsNotBroughtByAnOutcomeThatComesTwice) {

@@ -24,6 +24,7 @@ Suppression Full() {
           .row = 4711,
           .site = "mx1.example.org",
           .provider = "Example",
+          .reply = "550 5.1.1 no such user",
           .expires = Moment(1'900'000'000'000)};
 }
 
@@ -159,6 +160,16 @@ TEST(SuppressionRecord, KeepsEverything) {
 
   const ListCounts counts{5'000'000'000, 2, 3};
   EXPECT_EQ(DecodeListCounts(EncodeListCounts(counts)).value(), counts);
+}
+
+TEST(SuppressionRecord, ReadsEntriesOfTheFirstVersion) {
+  Suppression entry = Full();
+  entry.reply.clear();
+  std::string value = EncodeSuppression(entry);
+  // Its last field was the provider.
+  value[0] = 1;
+  value.pop_back();
+  EXPECT_EQ(DecodeSuppression(SuppressionKey(entry.list, entry.address), value).value(), entry);
 }
 
 TEST(SuppressionRecord, CutsWordsThatAreTooLong) {

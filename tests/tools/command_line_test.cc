@@ -48,8 +48,9 @@ void WriteFile(const fs::path& path, std::string_view text) {
 }
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
-  for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume",
-                                    "cancel", "export", "config", "reload", "sink", "classify", "throttle", "source"}) {
+  for (const std::string command :
+       {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume", "cancel", "export", "config",
+        "reload", "sink", "classify", "throttle", "source", "suppress", "plan"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());

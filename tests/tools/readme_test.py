@@ -183,7 +183,7 @@ class CampaignSequence(unittest.TestCase):
         self.write_campaign()
         sequence = [words for words in commands() if words[0] == "postrider" and
                     (CAMPAIGN in words or words[1] in ("status", "queue", "find")) and words[1:] != ["status"]]
-        self.assertEqual(["check", "render", "submit", "status", "queue", "find", "pause", "export"],
+        self.assertEqual(["check", "render", "plan", "submit", "status", "queue", "find", "pause", "export"],
                          list(dict.fromkeys(words[1] for words in sequence)))
         said = {}
         for words in sequence:

@@ -190,7 +190,8 @@ void MemoryQueue::Apply(const StoreRequest& request) {
   switch (request.kind) {
     case StoreRequest::Kind::kOutcome:
       events_.push_back(request.outcome.event);
-      if (request.outcome.suppression) suppressions_.push_back(request.outcome.event.recipient);
+      if (request.outcome.suppression && !request.outcome.suppression->on_second)
+        suppressions_.push_back(request.outcome.event.recipient);
       return Settle(request.outcome);
     case StoreRequest::Kind::kEvent:
       return events_.push_back(request.outcome.event);

@@ -32,6 +32,7 @@ Suppression Full() {
           .row = 7,
           .site = "mx.example.org",
           .provider = "Example",
+          .reply = "550 5.1.1 no \"such\" user, sorry",
           .expires = kMoment + std::chrono::hours(1)};
 }
 
