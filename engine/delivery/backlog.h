@@ -38,8 +38,6 @@ class Backlog {
   // When Turn has something to do, if nothing else happens: max() while a scan is under way or no domain may be added.
   [[nodiscard]] Monotonic NextScan() const { return MayScan() ? next_scan_ : Monotonic::max(); }
   [[nodiscard]] std::size_t active() const { return active_; }
-  // The core that all mail to it goes through.
-  [[nodiscard]] std::uint32_t OwnerOf(const SiteTarget& target) const;
 
  private:
   struct HomeDomain {
@@ -52,6 +50,7 @@ class Backlog {
     bool refreshing = false;
     Monotonic rests_until{};
     Backoff dns;                  // while it cannot be resolved
+    Backoff elsewhere;            // while its hosts say that it belongs to others
     Monotonic no_domain_since{};  // first answer that it does not exist
     bool no_domain = false;
     ListLink<HomeDomain> link;  // of those that are remembered though nothing of them is active

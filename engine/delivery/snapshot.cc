@@ -6,6 +6,7 @@
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/destination.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/site_table.h"
@@ -210,6 +211,11 @@ void FillGuards(Parts& parts, CoreSnapshot& snapshot) {
     if (site->storm == nullptr || !site->storm->tripped()) continue;
     AddGuard(snapshot, GuardKind::kBounceStorm, site->storm->Describe(site->name), now).receiver = site->name;
   }
+  for (const KeptState::Held& held : parts.kept->Waiting()) {
+    GuardSnapshot& one = AddGuard(snapshot, GuardKind::kCampaign, held.finding, now);
+    one.campaign = held.campaign;
+    one.receiver = held.receiver;
+  }
   if (parts.network.tripped()) AddGuard(snapshot, GuardKind::kOwnNetwork, parts.network.Describe(), now);
   if (parts.no_domains.Tripped(now.monotonic)) {
     AddGuard(snapshot, GuardKind::kNoDomains, parts.no_domains.Describe(), now);
@@ -274,7 +280,7 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
 
 void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, const dns::MxAnswer* mx) {
   const SiteTarget target = TargetOf(*parts.options, domain, mx);
-  if (target.hosts.empty() || parts.backlog->OwnerOf(target) != parts.settings.core) return;
+  if (target.hosts.empty() || OwnerOf(target.owner_key(), parts.settings.cores) != parts.settings.core) return;
   const Now now = parts.loop.now();
   PlaceSnapshot& place = snapshot.place.emplace();
   place.domain = domain;
