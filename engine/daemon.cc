@@ -88,7 +88,9 @@ Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options, std::chron
       clock_(io::MakeSystemClock()),
       files_(queue::MakeSystemFiles()),
       tally_(options_->metrics.named_sites),
-      door_(store_waker_) {}
+      door_(store_waker_),
+      trace_desk_(*clock_,
+                  [this](std::size_t core, const delivery::CoreCommand& command) { return TryPost(core, command); }) {}
 
 Daemon::~Daemon() {
   if (running_) (void)Stop();
@@ -142,7 +144,9 @@ Result<void> Daemon::Open() {
   for (std::uint32_t core = 0; core < cores; ++core) {
     auto loop = io::MakeLoop({}, *clock_);
     if (!loop) return Fail("io_uring", std::move(loop).error());
-    units_.push_back(std::make_unique<CoreUnit>(*std::move(loop), store_waker_, reader_waker_, collector_waker_));
+    units_.push_back(std::make_unique<CoreUnit>(*std::move(loop), store_waker_, reader_waker_, collector_waker_,
+                                                trace_desk_.waker()));
+    trace_desk_.Add(units_.back()->traces);
   }
   snapshots_due_.resize(cores);
   last_snapshots_.resize(cores);
@@ -243,6 +247,16 @@ void Daemon::Post(const delivery::CoreCommand& command) {
   }
 }
 
+// A core that has ended, or whose box is full, hears nothing.
+bool Daemon::TryPost(std::size_t core, const delivery::CoreCommand& command) {
+  const std::lock_guard lock(command_mutex_);
+  delivery::CoreCommand* slot = core < cores_started_ ? units_[core]->commands.Reserve() : nullptr;
+  if (slot == nullptr) return false;
+  *slot = command;
+  units_[core]->commands.Publish();
+  return true;
+}
+
 void Daemon::Watch() {
   const OptionsPtr now_valid = options();
   const double queue_free = files_->FreeShare(now_valid->queue.directory).value_or(1);
@@ -287,15 +301,8 @@ void Daemon::AskCores(bool with_domains, bool with_unmatched) {
   command.kind = delivery::CoreCommand::Kind::kSnapshot;
   command.with_domains = with_domains;
   command.with_unmatched = with_unmatched;
-  {
-    const std::lock_guard commands(command_mutex_);
-    for (std::size_t core = 0; core < cores_started_; ++core) {
-      delivery::CoreCommand* slot = units_[core]->commands.Reserve();
-      if (slot == nullptr) continue;  // then the last one is shown again
-      *slot = command;
-      units_[core]->commands.Publish();
-      ++snapshots_due_[core];
-    }
+  for (std::size_t core = 0; core < units_.size(); ++core) {
+    if (TryPost(core, command)) ++snapshots_due_[core];  // else the last one is shown again
   }
   const Monotonic deadline = clock_->Read().monotonic + kSnapshotDeadline;
   while (true) {

@@ -16,6 +16,7 @@
 #include "config/error.h"
 #include "config/options.h"
 #include "engine/delivery/snapshot.h"
+#include "engine/delivery/trace_book.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
 #include "engine/io/mailbox.h"
@@ -78,6 +79,7 @@ struct CoreCommand {
     kStopSending,  // disk too full or log unwritable: no new transactions
     kGoOn,
     kSnapshot,  // answer in CorePorts::snapshots
+    kTrace,     // trace; answer in CorePorts::traces
     kDrain,     // no new transactions; QUIT; after `deadline` close what is left
   };
   enum class Target : std::uint8_t { kAll, kSite, kSource };
@@ -91,6 +93,7 @@ struct CoreCommand {
   // Of kSnapshot, what is too big for every scrape.
   bool with_domains = false;    // the sites name their domains
   bool with_unmatched = false;  // the replies that no rule knew
+  TraceRequest trace;           // of kTrace
 };
 
 struct CorePorts {
@@ -103,6 +106,8 @@ struct CorePorts {
   // One per other core, by its number; the own place is null.
   std::vector<io::Mailbox<PeerMessage>*> to_peers;
   std::vector<io::Mailbox<PeerMessage>*> from_peers;
+  // Null: nobody asks for traces. An answer that finds no room is dropped; its asker has given up.
+  io::Mailbox<TraceAnswer>* traces = nullptr;
 };
 
 // The day of Greenwich, whatever the zone.

@@ -14,6 +14,7 @@
 #include "engine/observe/metrics.h"
 #include "engine/observe/queue_page.h"
 #include "engine/observe/suppression_api.h"
+#include "engine/observe/trace_api.h"
 #include "engine/observe/url_text.h"
 
 namespace postrider::observe {
@@ -116,6 +117,7 @@ AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally&
     : host_name_(options.host_name),
       log_(options.log),
       control_(controls.control),
+      trace_(controls.trace),
       tally_(tally),
       suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })) {}
 
@@ -142,6 +144,7 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
     if (request.method != "POST") return WrongMethod("POST");
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
+  if (page == "trace") return request.method == "GET" ? AnswerTrace(request, trace_) : WrongMethod("GET");
   if (page != "status" && page != "queue" && page != "find" && page != "unmatched" && page != "version")
     return NoSuchPath();
   if (!read) return WrongMethod("GET, HEAD");

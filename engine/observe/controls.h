@@ -4,12 +4,14 @@
 
 #include "engine/observe/control.h"
 #include "engine/observe/suppression_control.h"
+#include "engine/observe/trace_control.h"
 
 namespace postrider::observe {
 
 struct Controls {
   Control& control;
   SuppressionControl& suppression;
+  TraceControl& trace;
 };
 
 }  // namespace postrider::observe

@@ -48,8 +48,8 @@ void WriteFile(const fs::path& path, std::string_view text) {
 }
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
-  for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume",
-                                    "cancel", "export", "config", "reload", "sink", "classify"}) {
+  for (const std::string command : {"run", "submit", "check", "render", "status", "queue", "trace", "find", "pause",
+                                    "resume", "cancel", "export", "config", "reload", "sink", "classify"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
@@ -78,6 +78,11 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
       {"queue", "--age", "--json"},
       {"find"},
       {"find", "a@example.org", "--events", "-1"},
+      {"trace"},
+      {"trace", "mx.example.org", "--seconds", "0"},
+      {"trace", "mx.example.org", "--last", "0"},
+      {"trace", "mx.example.org", "--last", "many"},
+      {"trace", "mx.example.org", "--last", "5", "--seconds", "3"},
       {"pause"},
       {"pause", "offer", "--all"},
       {"resume", "--site", "a", "--source", "b"},
@@ -120,6 +125,7 @@ TEST(CommandLine, SaysThatTheDaemonDoesNotAnswerWithExitCodeThree) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status"},
                                                     {"queue"},
                                                     {"find", "a@example.org"},
+                                                    {"trace", "mx.example.org"},
                                                     {"pause", "--all"},
                                                     {"reload"},
                                                     {"export", "--remaining", "offer"}}) {
@@ -180,6 +186,44 @@ class DaemonCommandTest : public testing::Test {
   observe::EventTally tally_{10};
   std::unique_ptr<observe::AdminServer> server_;
 };
+
+TEST_F(DaemonCommandTest, TracesTheLastFailures) {
+  control_.traces.view.failures.push_back({.time = {},
+                                           .site = "mx.example.org",
+                                           .source = "a",
+                                           .connection = 7,
+                                           .host = "mx.example.org",
+                                           .address = "192.0.2.1",
+                                           .problem = "banner: 554 no",
+                                           .lines = {}});
+  const Outcome shown = Ask({"trace", "mx.example.org", "--source", "a", "--last"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("banner: 554 no"));
+  EXPECT_EQ(control_.traces.asked.back().failures, 3u);
+  EXPECT_EQ(control_.traces.asked.back().site, "mx.example.org");
+  EXPECT_EQ(control_.traces.asked.back().source, "a");
+  EXPECT_EQ(Ask({"trace", "--last", "20"}).exit_code, 0);
+  EXPECT_EQ(control_.traces.asked.back().failures, 20u);
+  EXPECT_EQ(control_.traces.asked.back().site, "");
+  control_.traces.view.failures.clear();
+  const Outcome none = Ask({"trace", "mx.example.org", "--last"});
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_EQ(none.out, "");
+  EXPECT_THAT(none.err, HasSubstr("no failed conversation with mx.example.org is remembered"));
+}
+
+TEST_F(DaemonCommandTest, TracesWhatPassesUntilTheTimeIsOver) {
+  control_.traces.view.next = {5, 6};
+  control_.traces.view.lines.push_back(
+      {.time = {}, .connection = 7, .direction = delivery::TraceDirection::kSent, .source = "a", .text = "QUIT"});
+  const Outcome shown = Ask({"trace", "mx.example.org", "--seconds", "1"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, StartsWith("00:00:00.000  a #7 > QUIT\n"));
+  EXPECT_THAT(shown.err, HasSubstr("no site mx.example.org has mail or connections now"));
+  ASSERT_GE(control_.traces.asked.size(), 2u);
+  EXPECT_TRUE(control_.traces.asked[0].after.empty());
+  EXPECT_EQ(control_.traces.asked[1].after, (std::vector<std::uint64_t>{5, 6}));
+}
 
 TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   const Outcome status = Ask({"status"});

@@ -58,6 +58,7 @@ class World {
   // Until no job is queued.
   bool RunToEnd(std::chrono::nanoseconds at_most = std::chrono::minutes(5));
   [[nodiscard]] CoreSnapshot Snapshot(std::uint32_t core = 0);
+  [[nodiscard]] TraceAnswer Trace(const TraceRequest& request, std::uint32_t core = 0);
   // Sends kDrain and runs until all cores are drained, at most so long; says whether they are.
   bool Drain(std::chrono::seconds deadline, std::chrono::nanoseconds at_most);
 

@@ -11,6 +11,7 @@
 
 #include "engine/observe/controls.h"
 #include "tests/engine/observe/fake_suppressions.h"
+#include "tests/engine/observe/fake_traces.h"
 
 namespace postrider::observe {
 
@@ -70,9 +71,10 @@ class FakeControl final : public Control {
   }
 
   // Of this and what stands beside it.
-  Controls All() { return {*this, suppressions}; }
+  Controls All() { return {*this, suppressions, traces}; }
 
   FakeSuppressions suppressions;
+  FakeTraces traces;
   Snapshot snapshot;
   UnmatchedReplies unmatched;
   std::vector<queue::CampaignPtr> campaigns;
