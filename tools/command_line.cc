@@ -105,8 +105,9 @@ Examples:
 void AddCheck(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("check", "say everything that is wrong with a configuration or campaign");
   command.footer(R"(
-Without a PATH the configuration alone is checked; what is right in it but does not fit this host, so that the daemon
-would not start here, is a warning. Nothing is sent or changed.
+Without a PATH the configuration alone is checked: exit code 2 if it is wrong, 1 if it is right but the daemon would not
+start on this host (an address it does not have, a directory that cannot be written, ...), as `run` would say it. What
+would only hold some mail is a warning. Nothing is sent or changed.
 
 Examples:
   postrider check --config postrider.toml

@@ -362,21 +362,48 @@ TEST_F(CampaignCommandTest, ChecksTheConfiguration) {
   EXPECT_TRUE(std::ranges::any_of(problems, [](const auto& problem) { return problem["line"] == 1; })) << json.out;
 }
 
-TEST_F(CampaignCommandTest, WarnsOfWhatKeepsTheDaemonFromStartingHere) {
-  const std::string source = "[[source]]\nname = \"a\"\nehlo_name = \"a.example\"\nipv4 = ";
-  WriteFile(config_, source + "\"203.0.113.9\"\n[spool]\nsuppression_file = \"suppressed\"\n");
-  const Outcome warned = With({"check"});
-  EXPECT_EQ(warned.exit_code, 0) << "it may be right for another host";
-  EXPECT_THAT(warned.err, HasSubstr("warning: [[source]] \"a\": 203.0.113.9 is not an address of this host"));
-  EXPECT_THAT(warned.err, HasSubstr("warning: spool.suppression_file: "));
-  EXPECT_THAT(warned.out, EndsWith("the daemon would not start on this host\n"));
+TEST_F(CampaignCommandTest, RefusesWhatKeepsTheDaemonFromStartingHere) {
+  WriteFile(directory_.path() / "file", "");
+  const std::string there = fmt::format(
+      "[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
+      "[spool]\ndirectory = \"{0}/file/spool\"\nsuppression_file = \"suppressed\"\n",
+      directory_.path().string());
+  WriteFile(config_,
+            "[[source]]\nname = \"a\"\nehlo_name = \"a.example\"\nipv4 = \"203.0.113.9\"\n"
+            "[tls]\nca_file = \"no-such.pem\"\n" +
+                there);
+  const Outcome missing = With({"check"});
+  EXPECT_EQ(missing.exit_code, 1) << "the file is right, but not for this host";
+  const std::vector<std::string> sentences = {"[[source]] \"a\": 203.0.113.9 is not an address of this host",
+                                              "file is not a directory", "no-such.pem", "spool.suppression_file: "};
+  for (const std::string& sentence : sentences) EXPECT_THAT(missing.err, HasSubstr(sentence));
+  EXPECT_THAT(missing.out, EndsWith("the daemon would not start on this host\n"));
   const auto json = nlohmann::json::parse(With({"check", "--json"}).out, nullptr, false);
-  EXPECT_EQ(json["warnings"].size(), 2u) << json;
+  EXPECT_EQ(json["on_this_host"].size(), sentences.size()) << json;
   EXPECT_TRUE(json["problems"].empty()) << json;
+  const Outcome run = With({"run"});
+  EXPECT_EQ(run.exit_code, 1);
+  for (const auto& sentence : json["on_this_host"]) EXPECT_THAT(run.err, HasSubstr(sentence.get<std::string>()));
+}
+
+TEST_F(CampaignCommandTest, RefusesASuppressionFileThatIsWrongOnAnyHost) {
+  WriteFile(config_, fmt::format("[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
+                                 "[spool]\ndirectory = \"{0}/spool\"\nsuppression_file = \"suppressed\"\n",
+                                 directory_.path().string()));
   WriteFile(directory_.path() / "suppressed", "ana@example.org\nno address\n");
   const Outcome bad = With({"check"});
-  EXPECT_EQ(bad.exit_code, 2) << "that is wrong on any host";
+  EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, HasSubstr("suppressed:2: expected an address or a domain"));
+}
+
+TEST_F(CampaignCommandTest, WarnsOfASecretThatCannotBeRead) {
+  std::ofstream(config_, std::ios::app) << "[[route]]\nmatch = \"*\"\nhosts = [\"192.0.2.1:587\"]\n"
+                                           "auth_user = \"relay\"\nauth_secret_file = \"/nonexistent/secret\"\n";
+  const Outcome warned = With({"check"});
+  EXPECT_EQ(warned.exit_code, 0) << warned.err;
+  EXPECT_THAT(warned.err, HasSubstr("warning: auth_secret_file of relay: "));
+  const auto json = nlohmann::json::parse(With({"check", "--json"}).out, nullptr, false);
+  EXPECT_EQ(json["warnings"].size(), 1u) << json;
 }
 
 TEST_F(CampaignCommandTest, ChecksACampaignRowByRow) {
