@@ -69,7 +69,7 @@ TEST(Route, MayLeadToPrivateAddressesThatTheOperatorNamed) {
 }
 
 TEST(Route, WithImplicitTlsAndAuth) {
-  const SecretFile secret("secret");
+  const SecretFile secret("\xef\xbb\xbfsecret\r");  // as an editor of another system may leave it
   WorldSettings settings;
   settings.options = TestOptions();
   RouteOptions route = RouteTo("submit.test", 465);
