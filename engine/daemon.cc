@@ -439,6 +439,7 @@ Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
     }
     queue::Event event;
     event.kind = queue::EventKind::kPath;
+    event.scope = Scope::kPath;
     event.time = turn.now;
     event.reply = std::string(pause ? "paused" : "resumed") + " by the operator: " + key.substr(kPausePrefix.size());
     turn.log.Append(event);
