@@ -387,10 +387,11 @@ TEST_F(CampaignCommandTest, RefusesWhatKeepsTheDaemonFromStartingHere) {
 }
 
 TEST_F(CampaignCommandTest, RefusesASuppressionFileThatIsWrongOnAnyHost) {
-  WriteFile(config_, fmt::format("[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
+  WriteFile(directory_.path() / "suppressed", "ana@example.org\nno address\n");
+  WriteFile(config_, fmt::format("[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"a.example\"\n"
+                                 "[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
                                  "[spool]\ndirectory = \"{0}/spool\"\nsuppression_file = \"suppressed\"\n",
                                  directory_.path().string()));
-  WriteFile(directory_.path() / "suppressed", "ana@example.org\nno address\n");
   const Outcome bad = With({"check"});
   EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, HasSubstr("suppressed:2: expected an address or a domain"));

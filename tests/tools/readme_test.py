@@ -25,7 +25,7 @@ import loopback  # noqa: E402 (the folder is known only now)
 BUILD = os.environ.get("POSTRIDER_BUILD", os.path.join(PROJECT, "build", "release"))
 POSTRIDER = os.environ.get("POSTRIDER", os.path.join(BUILD, "bin", "postrider"))
 CAMPAIGN = "2026-11-23-offer"
-NEEDS_DAEMON = {"status", "queue", "find", "pause", "resume", "cancel", "export", "reload"}
+NEEDS_DAEMON = {"status", "queue", "trace", "find", "pause", "resume", "cancel", "export", "reload"}
 SECONDS = 60
 
 CONFIG = """\

@@ -47,7 +47,7 @@ TEST(RenderTrace, IsHarmlessToATerminal) {
   const auto page = RenderTrace(Live({line}), false, {});
   ASSERT_TRUE(page.has_value());
   EXPECT_EQ(page->text,
-            "14:03:22.123  a? #17 < 250 ?[2J??"
+            "14:03:22.123  a? #17 < 250 ?[2J???"
             "31m ok?\n");
 }
 

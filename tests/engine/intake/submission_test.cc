@@ -190,8 +190,8 @@ TEST_F(SubmissionTest, LeavesNothingInTheSpoolWhenItIsInterrupted) {
 
 TEST_F(SubmissionTest, LeavesWhatAKilledCallLeftToTheDaemonToRemove) {
   const std::filesystem::path left = spool_ / "tmp" / "offer~17-0123456789abcdef";
-  Write(left / "campaign.toml", "");
-  Write(spool_ / "tmp" / "not-ours" / "campaign.toml", "");
+  WriteParts(left, {});
+  WriteParts(spool_ / "tmp" / "not-ours", {});
   clock_.now.wall = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
   RunUntilIdle();
   EXPECT_TRUE(std::filesystem::exists(left));
