@@ -6,6 +6,7 @@
 #include <new>
 #include <string>
 
+#include "engine/delivery/transcript.h"
 #include "engine/smtp/conversation.h"
 #include "engine/smtp/dot_stuff.h"
 #include "engine/tls/tls.h"
@@ -38,8 +39,11 @@ std::string Content(std::size_t size) {
 
 class EndlessOwner final : public smtp::ConversationOwner {
  public:
-  explicit EndlessOwner(std::size_t size) : content_(Content(size)) {}
+  EndlessOwner(std::size_t size, bool transcribes) : content_(Content(size)), transcribes_(transcribes) {
+    transcript_.Begin({});
+  }
   std::optional<smtp::Envelope> NextMessage() override {
+    if (transcribes_) transcript_.MessageBegins();
     return smtp::Envelope{
         .from = "news@sender.example", .to = "somebody.or.other@receiver.example", .size_estimate = content_.size()};
   }
@@ -47,17 +51,29 @@ class EndlessOwner final : public smtp::ConversationOwner {
     content += content_;
     return true;
   }
-  void MessageDone(const smtp::MessageResult& result) override { delivered += result.reply.code == 250; }
+  void MessageDone(const smtp::MessageResult& result) override {
+    delivered += result.reply.code == 250;
+    if (transcribes_) transcript_.MessageEnds(false);
+  }
+  void Said(std::string_view line) override { Note(delivery::TraceDirection::kSent, 0, line); }
+  void SaidContent(std::uint64_t /*bytes*/) override { Note(delivery::TraceDirection::kSent, 0, "(content)"); }
+  void Heard(const Reply& reply) override { Note(delivery::TraceDirection::kReceived, reply.code, reply.text); }
   void StartTls() override {}
 
   std::size_t delivered = 0;
 
  private:
+  void Note(delivery::TraceDirection direction, int code, std::string_view text) {
+    if (transcribes_) transcript_.Add({}, direction, code, text);
+  }
+
   std::string content_;
+  const bool transcribes_;  // as delivery's connections do
+  delivery::Transcript transcript_;
 };
 
-void Message(benchmark::State& state, bool pipelining) {
-  EndlessOwner owner(static_cast<std::size_t>(state.range(0)));
+void Message(benchmark::State& state, bool pipelining, bool transcribes) {
+  EndlessOwner owner(static_cast<std::size_t>(state.range(0)), transcribes);
   smtp::ConversationSettings settings;
   settings.ehlo_name = "sender.example";
   settings.tls = TlsDemand::kNone;
@@ -93,8 +109,9 @@ void Message(benchmark::State& state, bool pipelining) {
   state.counters["allocations/message"] = static_cast<double>(allocations - allocations_before) / messages;
   state.SetBytesProcessed(static_cast<std::int64_t>(messages) * state.range(0));
 }
-BENCHMARK_CAPTURE(Message, pipelined, true)->Arg(1024)->Arg(10 << 10)->Arg(100 << 10);
-BENCHMARK_CAPTURE(Message, lock_step, false)->Arg(10 << 10);
+BENCHMARK_CAPTURE(Message, pipelined, true, false)->Arg(1024)->Arg(10 << 10)->Arg(100 << 10);
+BENCHMARK_CAPTURE(Message, lock_step, false, false)->Arg(10 << 10);
+BENCHMARK_CAPTURE(Message, transcribed, true, true)->Arg(1024)->Arg(10 << 10);
 
 // The copying that Message cannot avoid, to subtract.
 void Copy(benchmark::State& state) {

@@ -22,21 +22,23 @@ constexpr std::chrono::milliseconds kIdleTurn{250};
 
 }  // namespace
 
-CoreUnit::CoreUnit(std::unique_ptr<io::Loop> own_loop, io::Waker& store, io::Waker& reader, io::Waker& collector)
+CoreUnit::CoreUnit(std::unique_ptr<io::Loop> own_loop, io::Waker& store, io::Waker& reader, io::Waker& collector,
+                   io::Waker& tracer)
     : loop(std::move(own_loop)),
       to_reader(kReadBox, reader),
       from_reader(kReadBox, loop->waker()),
       to_store(kStoreBox, store),
       from_store(kSmallBox, loop->waker()),
       commands(kSmallBox, loop->waker()),
-      snapshots(4, collector) {}
+      snapshots(4, collector),
+      traces(4, tracer) {}
 
 Result<void> CoreUnit::Start(delivery::CoreSettings settings, OptionsPtr options,
                              std::vector<io::Mailbox<delivery::PeerMessage>*> to,
                              std::vector<io::Mailbox<delivery::PeerMessage>*> from, int processor) {
   const std::string name = "core " + std::to_string(settings.core);
-  delivery::CorePorts ports{to_reader, from_reader, to_store,      from_store,
-                            commands,  snapshots,   std::move(to), std::move(from)};
+  delivery::CorePorts ports{to_reader, from_reader,   to_store,        from_store, commands,
+                            snapshots, std::move(to), std::move(from), &traces};
   std::promise<Result<void>> promise;
   std::future<Result<void>> started = promise.get_future();
   thread_ = std::thread([this, settings = std::move(settings), ports = std::move(ports), options = std::move(options),

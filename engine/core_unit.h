@@ -22,8 +22,9 @@
 namespace postrider::engine {
 
 struct CoreUnit {
-  // store and reader are the wakers of those threads, collector of whoever waits for snapshots.
-  CoreUnit(std::unique_ptr<io::Loop> own_loop, io::Waker& store, io::Waker& reader, io::Waker& collector);
+  // store and reader are the wakers of those threads, collector and tracer of whoever waits for snapshots and traces.
+  CoreUnit(std::unique_ptr<io::Loop> own_loop, io::Waker& store, io::Waker& reader, io::Waker& collector,
+           io::Waker& tracer);
 
   // Starts the thread; returns once its TLS and resolver stand, or their failure, and then no thread is left.
   Result<void> Start(delivery::CoreSettings settings, OptionsPtr options,
@@ -40,6 +41,7 @@ struct CoreUnit {
   io::Mailbox<delivery::Committed> from_store;
   io::Mailbox<delivery::CoreCommand> commands;
   io::Mailbox<delivery::CoreSnapshot> snapshots;
+  io::Mailbox<delivery::TraceAnswer> traces;
   // From each other core to this one, by the sender's number.
   std::vector<std::unique_ptr<io::Mailbox<delivery::PeerMessage>>> from_peers;
 

@@ -96,6 +96,7 @@ void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
 void AppendPathEvent(StoreTurn& turn, std::string sentence) {
   queue::Event event;
   event.kind = queue::EventKind::kPath;
+  event.scope = Scope::kPath;
   event.time = turn.now;
   event.reply = std::move(sentence);
   turn.log.Append(event);
@@ -121,9 +122,12 @@ Daemon::Daemon(std::filesystem::path config_file, OptionsPtr options, std::chron
           config_file_, options_, *files_, *clock_,
           [this](const OptionsPtr& fresh, ReplyClassifierPtr classifier) { PutInForce(fresh, std::move(classifier)); },
           [this](std::string sentence) { TellPathEvent(std::move(sentence)); }),
-      throttle_door_(live_, *clock_, [this](const std::string& domain, std::shared_ptr<const dns::MxAnswer> mx) {
-        return Describe(domain, std::move(mx));
-      }) {}
+      throttle_door_(live_, *clock_,
+                     [this](const std::string& domain, std::shared_ptr<const dns::MxAnswer> mx) {
+                       return Describe(domain, std::move(mx));
+                     }),
+      trace_desk_(*clock_,
+                  [this](std::size_t core, const delivery::CoreCommand& command) { return TryPost(core, command); }) {}
 
 Daemon::~Daemon() {
   if (running_) (void)Stop();
@@ -173,7 +177,9 @@ Result<void> Daemon::Open() {
   for (std::uint32_t core = 0; core < cores; ++core) {
     auto loop = io::MakeLoop({}, *clock_);
     if (!loop) return Fail("io_uring", std::move(loop).error());
-    units_.push_back(std::make_unique<CoreUnit>(*std::move(loop), store_waker_, reader_waker_, collector_waker_));
+    units_.push_back(std::make_unique<CoreUnit>(*std::move(loop), store_waker_, reader_waker_, collector_waker_,
+                                                trace_desk_.waker()));
+    trace_desk_.Add(units_.back()->traces);
   }
   snapshots_due_.resize(cores);
   last_snapshots_.resize(cores);
@@ -274,6 +280,16 @@ void Daemon::Post(const delivery::CoreCommand& command) {
   }
 }
 
+// A core that has ended, or whose box is full, hears nothing.
+bool Daemon::TryPost(std::size_t core, const delivery::CoreCommand& command) {
+  const std::lock_guard lock(command_mutex_);
+  delivery::CoreCommand* slot = core < cores_started_ ? units_[core]->commands.Reserve() : nullptr;
+  if (slot == nullptr) return false;
+  *slot = command;
+  units_[core]->commands.Publish();
+  return true;
+}
+
 void Daemon::Watch() {
   live_.Watch();
   const OptionsPtr now_valid = live_.get();
@@ -316,15 +332,8 @@ void Daemon::StopSending(std::string reason) {
 
 void Daemon::AskCores(delivery::CoreCommand command) {
   command.kind = delivery::CoreCommand::Kind::kSnapshot;
-  {
-    const std::lock_guard commands(command_mutex_);
-    for (std::size_t core = 0; core < cores_started_; ++core) {
-      delivery::CoreCommand* slot = units_[core]->commands.Reserve();
-      if (slot == nullptr) continue;  // then the last one is shown again
-      *slot = command;
-      units_[core]->commands.Publish();
-      ++snapshots_due_[core];
-    }
+  for (std::size_t core = 0; core < units_.size(); ++core) {
+    if (TryPost(core, command)) ++snapshots_due_[core];  // else the last one is shown again
   }
   const Monotonic deadline = clock_->Read().monotonic + kSnapshotDeadline;
   while (true) {

@@ -31,6 +31,7 @@
 #include "engine/store_loop.h"
 #include "engine/suppression_door.h"
 #include "engine/throttle_door.h"
+#include "engine/trace_desk.h"
 #include "queue/files.h"
 #include "queue/job_store.h"
 
@@ -55,7 +56,7 @@ class Daemon : public observe::Control {
   [[nodiscard]] bool Stop();
 
   // Once it is started.
-  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_, throttle_door_}; }
+  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_, throttle_door_, trace_desk_}; }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // observe::Control
@@ -79,6 +80,7 @@ class Daemon : public observe::Control {
   Result<void> StartCores();
   void StartThreads();
   void Post(const delivery::CoreCommand& command);
+  bool TryPost(std::size_t core, const delivery::CoreCommand& command);
   bool StopCores(std::chrono::seconds conversations, const std::function<bool(std::function<bool()>)>& wait_for);
   observe::Snapshot Collect(bool with_domains);
   // Asks each core for a snapshot with what the command names and waits for the answers, into last_snapshots_. With
@@ -109,6 +111,7 @@ class Daemon : public observe::Control {
   StoreDoor door_;
   LiveOptions live_;
   ThrottleDoor throttle_door_;
+  TraceDesk trace_desk_;
   const std::shared_ptr<SharedLimits> limits_ = std::make_shared<SharedLimits>();
   ReplyClassifierPtr classifier_;  // of the start; a reload hands the cores another
   std::vector<std::unique_ptr<CoreUnit>> units_;

@@ -1,53 +1,105 @@
 #include "engine/host_check.h"
 
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "engine/intake/campaign_source.h"
 #include "engine/intake/suppression_list.h"
 #include "engine/io/local_address.h"
+#include "engine/tls/tls.h"
 
 namespace postrider::engine {
 
-std::vector<std::string> MissingSourceAddresses(const Options& options) {
-  std::vector<std::string> problems;
+namespace {
+
+void LookAtSources(const Options& options, HostFindings& findings) {
   for (const SourceOptions& source : options.sources) {
     for (const std::optional<IpAddress>& address : {source.ipv4, source.ipv6}) {
       if (!address) continue;
       const Result<void> checked = io::CheckLocalAddress(*address);
       if (checked) continue;
-      problems.push_back(
+      findings.missing.push_back(
           fmt::format("[[source]] \"{}\": {}; give the host that address, or the source another (`ip "
                       "address` shows them)",
                       source.name, checked.error().message));
     }
   }
-  return problems;
 }
 
-Result<void> CheckSuppressionFile(const Options& options, queue::Files& files) {
+// Directories are made as far as they are missing, so it is the last one that exists that decides.
+void LookAtDirectory(std::string_view option, const std::filesystem::path& directory, HostFindings& findings) {
+  std::error_code error;
+  std::filesystem::path there = std::filesystem::absolute(directory, error);
+  while (!std::filesystem::exists(there, error) && there.has_relative_path()) there = there.parent_path();
+  if (!std::filesystem::is_directory(there, error)) {
+    findings.missing.push_back(
+        fmt::format("{}: {} is not a directory; move it away, or name another place", option, there.string()));
+  } else if (::access(there.c_str(), W_OK | X_OK) != 0) {
+    findings.missing.push_back(
+        fmt::format("{}: {} cannot be written by uid {} ({}); try as the user that the daemon runs as, give it to that "
+                    "user, or name another place",
+                    option, there.string(), ::geteuid(), std::strerror(errno)));
+  }
+}
+
+void LookAtSuppressionFile(const Options& options, queue::Files& files, HostFindings& findings) {
   const std::filesystem::path& file = options.spool.suppression_file;
-  if (file.empty()) return {};
+  if (file.empty()) return;
   // Whether it can be opened depends on the host and the user, what stands in it does not.
-  if (const auto opened = files.OpenReader(file); !opened) return Fail("spool.suppression_file", opened.error());
+  if (const auto opened = files.OpenReader(file); !opened) {
+    findings.missing.push_back("spool.suppression_file: " + opened.error().message);
+    return;
+  }
   const auto read = intake::SuppressionList::Read(files, file);
-  if (read) return {};
+  if (read) return;
   std::string problems = intake::ToText(read.error());
   if (problems.ends_with('\n')) problems.pop_back();
-  return Fail(ErrorCode::kInvalid, "spool.suppression_file: " + problems);
+  findings.wrong.push_back("spool.suppression_file: " + problems);
+}
+
+void LookAtSecrets(const Options& options, queue::Files& files, HostFindings& findings) {
+  for (const RouteOptions& route : options.routes) {
+    if (route.auth_user.empty()) continue;
+    if (const auto opened = files.OpenReader(route.auth_secret_file); !opened) {
+      findings.warnings.push_back(
+          fmt::format("auth_secret_file of {}: {}; the mail of that route is held until it can "
+                      "be read",
+                      route.auth_user, opened.error().message));
+    }
+  }
+}
+
+}  // namespace
+
+HostFindings LookAtHost(const Options& options, queue::Files& files) {
+  HostFindings findings;
+  LookAtSources(options, findings);
+  LookAtDirectory("spool.directory", options.spool.directory, findings);
+  LookAtDirectory("queue.directory", options.queue.directory, findings);
+  LookAtDirectory("log.directory", options.log.directory, findings);
+  if (options.accounting.enabled && !options.accounting.directory.empty()) {
+    LookAtDirectory("accounting.directory", options.accounting.directory, findings);
+  }
+  if (const auto tls = tls::MakeTls(options.tls); !tls) findings.missing.push_back("tls: " + tls.error().message);
+  LookAtSuppressionFile(options, files, findings);
+  LookAtSecrets(options, files, findings);
+  return findings;
 }
 
 Result<void> CheckHost(const Options& options, queue::Files& files) {
-  std::string problems;
-  for (const std::string& missing : MissingSourceAddresses(options)) problems += missing + "\n";
-  if (const Result<void> checked = CheckSuppressionFile(options, files); !checked) {
-    problems += checked.error().message + "\n";
-  }
-  if (problems.empty()) return {};
-  problems.pop_back();
-  return Fail(ErrorCode::kInvalid, std::move(problems));
+  HostFindings findings = LookAtHost(options, files);
+  findings.wrong.insert(findings.wrong.end(), findings.missing.begin(), findings.missing.end());
+  if (findings.wrong.empty()) return {};
+  return Fail(ErrorCode::kInvalid, fmt::format("{}", fmt::join(findings.wrong, "\n")));
 }
 
 std::vector<std::string> OptionsThatNeedARestart(const Options& running, const Options& fresh) {

@@ -11,13 +11,16 @@
 
 namespace postrider::engine {
 
-// A sentence for every address of a [[source]] that this host does not have; all, so that one look tells them.
-[[nodiscard]] std::vector<std::string> MissingSourceAddresses(const Options& options);
+struct HostFindings {
+  std::vector<std::string> wrong;     // in a file that the configuration names, wherever it is read
+  std::vector<std::string> missing;   // the configuration is right, but the daemon does not start on this host
+  std::vector<std::string> warnings;  // it starts, but some mail would wait
+};
+// Source addresses, directories, the TLS roots, the suppression file, secrets: a sentence each, all of them, so that
+// one look tells them. A daemon that runs here, and the port it listens on, are no findings.
+[[nodiscard]] HostFindings LookAtHost(const Options& options, queue::Files& files);
 
-// The suppression file can be read, and all of it makes sense. kInvalid: it is wrong wherever it is read.
-[[nodiscard]] Result<void> CheckSuppressionFile(const Options& options, queue::Files& files);
-
-// Both; one sentence a line.
+// What is wrong or missing, one sentence a line.
 [[nodiscard]] Result<void> CheckHost(const Options& options, queue::Files& files);
 
 // The options, or whole sections, in which the two differ and that are read at the start alone; by their names, in the

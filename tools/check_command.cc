@@ -77,48 +77,40 @@ std::string ToText(const std::filesystem::path& path, const intake::CampaignRepo
   return out + Printable(path.string()) + ": " + verdict + "\n";
 }
 
-// What keeps the daemon from starting here though the file is right: warnings, for it may be written for another host.
-// A suppression file that can be read but makes no sense is wrong everywhere.
-std::vector<std::string> CheckHere(const Options& options, const std::string& file, Diagnostics& problems) {
-  std::vector<std::string> warnings = engine::MissingSourceAddresses(options);
-  const std::unique_ptr<queue::Files> files = queue::MakeSystemFiles();
-  if (const Result<void> checked = engine::CheckSuppressionFile(options, *files); !checked) {
-    if (checked.error().code == ErrorCode::kInvalid) {
-      problems.push_back({{file, 0, 0}, checked.error().message});
-    } else {
-      warnings.push_back(checked.error().message);
-    }
-  }
-  return warnings;
-}
-
 int CheckConfig(const CheckRequest& request) {
   if (!request.json && ConfigIsMissing(kName, request.config)) return kExitUsage;
   const std::filesystem::path file = request.config.empty() ? std::filesystem::path(kDefaultConfig) : request.config;
   const auto options = LoadOptions(file);
   Diagnostics problems = options ? Diagnostics() : options.error();
+  engine::HostFindings here;
   if (options) {
     const auto rules = ReplyClassifier::Load((*options)->reply_rules, (*options)->Providers());
     if (!rules) problems = rules.error();
+    here = engine::LookAtHost(**options, *queue::MakeSystemFiles());
+    for (const std::string& wrong : here.wrong) problems.push_back({{file.string(), 0, 0}, wrong});
   }
-  const std::vector<std::string> warnings =
-      options ? CheckHere(**options, file.string(), problems) : std::vector<std::string>();
   std::string out;
   if (request.json) {
-    out = Dump({{"config", file.string()}, {"problems", ToJson(problems)}, {"warnings", warnings}});
+    out = Dump({{"config", file.string()},
+                {"problems", ToJson(problems)},
+                {"on_this_host", here.missing},
+                {"warnings", here.warnings}});
   } else if (problems.empty()) {
-    out = Printable(file.string()) +
-          (warnings.empty() ? ": no problems\n" : ": no problems, but the daemon would not start on this host\n");
+    out = Printable(file.string()) + (here.missing.empty()
+                                          ? ": no problems\n"
+                                          : ": no problems in it, but the daemon would not start on this host\n");
   }
   // Without --json they go where all errors go.
-  for (const Diagnostic& problem : problems) {
-    if (!request.json) (void)ReportUsage(kName, {ErrorCode::kInvalid, ToString(problem)});
-  }
-  for (const std::string& warning : warnings) {
-    if (!request.json) (void)Report(kName, {ErrorCode::kInvalid, "warning: " + warning});
+  if (!request.json) {
+    for (const Diagnostic& problem : problems) (void)ReportUsage(kName, {ErrorCode::kInvalid, ToString(problem)});
+    for (const std::string& missing : here.missing) (void)Report(kName, {ErrorCode::kInvalid, missing});
+    for (const std::string& warning : here.warnings) {
+      (void)Report(kName, {ErrorCode::kInvalid, "warning: " + warning});
+    }
   }
   if (!Print(out)) return kExitFailed;
-  return problems.empty() ? kExitDone : kExitUsage;
+  if (!problems.empty()) return kExitUsage;
+  return here.missing.empty() ? kExitDone : kExitFailed;
 }
 
 }  // namespace

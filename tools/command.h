@@ -36,6 +36,16 @@ struct QueueRequest {
 };
 [[nodiscard]] int RunQueue(const QueueRequest& request);
 
+struct TraceRequest {
+  AdminPlace daemon;
+  std::string site;    // empty: all, for failures only
+  std::string source;  // empty: all
+  int seconds = 30;
+  int last = 0;  // so many failed conversations instead; 0: live
+  bool json = false;
+};
+[[nodiscard]] int RunTrace(const TraceRequest& request);
+
 struct FindRequest {
   AdminPlace daemon;
   std::string address;

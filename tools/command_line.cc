@@ -107,8 +107,9 @@ Examples:
 void AddCheck(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("check", "say everything that is wrong with a configuration or campaign");
   command.footer(R"(
-Without a PATH the configuration alone is checked; what is right in it but does not fit this host, so that the daemon
-would not start here, is a warning. Nothing is sent or changed.
+Without a PATH the configuration alone is checked: exit code 2 if it is wrong, 1 if it is right but the daemon would not
+start on this host (an address it does not have, a directory that cannot be written, ...), as `run` would say it. What
+would only hold some mail is a warning. Nothing is sent or changed.
 
 Examples:
   postrider check --config postrider.toml
@@ -262,6 +263,35 @@ Examples:
       ->check(CLI::Range(1, 1000));
   CLI::Option* age = command.add_flag("--age", request->age, "how old the mail of these domains is");
   command.add_flag("--json", request->json, "the daemon's answer as it is, ages included")->excludes(age);
+}
+
+void AddTrace(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("trace", "conversations with a site as they go on, or the last that failed");
+  command.footer(R"(
+Each line has the time (UTC), the source, the connection's number, and what passed: > by us, < a reply, * what happened.
+Of a message only the size is shown, of a login only ***. --last shows what the daemon remembers of conversations that
+failed (no connection, TLS, refusals, time-outs; not of bounces), the newest at the end; without SITE, of all sites.
+
+Examples:
+  postrider trace mx.example.org
+  postrider trace mx.example.org --source a --seconds 300
+  postrider trace mx.example.org --last
+  postrider trace --last 20 --json | jq .problem)");
+  const auto request = AddRequest(command, chosen, RunTrace);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("SITE", request->site, "its name, as `postrider queue` shows it");
+  command.add_option("--source", request->source, "only of this source")->type_name("SOURCE");
+  CLI::Option* seconds = command.add_option("--seconds", request->seconds, "so long")
+                             ->type_name("N")
+                             ->capture_default_str()
+                             ->check(CLI::Range(1, 86'400));
+  command.add_option("--last", request->last, "instead, the last N failed ones (default: 3)")
+      ->type_name("[N]")
+      ->expected(0, 1)
+      ->default_str("3")
+      ->check(CLI::Range(1, 100))
+      ->excludes(seconds);
+  command.add_flag("--json", request->json, "JSON lines");
 }
 
 void AddFind(CLI::App& app, Chosen& chosen) {
@@ -501,6 +531,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddRender(app, chosen);
   AddStatus(app, chosen);
   AddQueue(app, chosen);
+  AddTrace(app, chosen);
   AddFind(app, chosen);
   AddChanges(app, chosen);
   AddThrottle(app, chosen);

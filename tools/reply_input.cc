@@ -39,6 +39,8 @@ bool ReplyReader::ReadLine(std::string& line) {
   } else if (!std::getline(input_, line)) {
     return false;
   }
+  constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+  if (line_ == 0 && line.starts_with(kByteOrderMark)) line.erase(0, kByteOrderMark.size());
   ++line_;
   return true;
 }

@@ -61,17 +61,27 @@ std::string Closed(const CampaignView& campaign) {
                      Printable(campaign.windows));
 }
 
+// What a rate is made of: to end with the campaign is no work.
+std::uint64_t Worked(const TotalsView& totals) { return totals.ended() - totals.cancelled; }
+
 // Why it does not go on, and what goes on with it; empty if it does.
 std::string WhyHeld(const CampaignView& campaign) {
-  if (campaign.state != "held") return Printable(campaign.note);
   const std::string name = Printable(campaign.name);
+  if (campaign.state == "paused") {
+    return fmt::format("{}{}`postrider resume {}` lets it go on; until then its expiry stands still",
+                       Printable(campaign.note), campaign.note.empty() ? "" : ": ", name);
+  }
+  if (campaign.state == "cancelled" && campaign.note.empty()) {
+    return "what was not sent by then never is; to send it after all, submit it under another name";
+  }
+  if (campaign.state != "held") return Printable(campaign.note);
   return fmt::format("{}: `postrider resume {}` sends it, `postrider cancel {}` drops it",
                      campaign.note.empty() ? "it waits for you" : Printable(campaign.note), name, name);
 }
 
 // What else is to be known of a campaign that stands in the table; empty: nothing.
 std::string WhyStill(const CampaignView& campaign) {
-  if (campaign.state == "held") return "is held: " + WhyHeld(campaign);
+  if (campaign.state == "held" || campaign.state == "paused") return "is " + campaign.state + ": " + WhyHeld(campaign);
   if (campaign.closed_until) return "is " + Closed(campaign);
   return "";
 }
@@ -90,7 +100,7 @@ bool IsOver(const CampaignView& campaign) {
 }
 
 void CampaignRates::Observe(std::chrono::steady_clock::time_point at, std::span<const CampaignView> campaigns) {
-  for (const CampaignView& campaign : campaigns) meters_[campaign.name].Observe(at, campaign.totals.ended());
+  for (const CampaignView& campaign : campaigns) meters_[campaign.name].Observe(at, Worked(campaign.totals));
 }
 
 std::optional<double> CampaignRates::Of(const CampaignView& campaign, Wall now) const {
@@ -98,10 +108,10 @@ std::optional<double> CampaignRates::Of(const CampaignView& campaign, Wall now) 
   if (meter != meters_.end() && !IsOver(campaign)) {
     if (const std::optional<double> rate = meter->second.PerSecond()) return rate;
   }
-  if (!campaign.released_at || campaign.totals.ended() == 0) return std::nullopt;
+  if (!campaign.released_at || Worked(campaign.totals) == 0) return std::nullopt;
   const std::chrono::duration<double> span = campaign.ended_at.value_or(now) - *campaign.released_at;
   if (span.count() <= 0) return std::nullopt;
-  return static_cast<double>(campaign.totals.ended()) / span.count();
+  return static_cast<double>(Worked(campaign.totals)) / span.count();
 }
 
 std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal) {

@@ -1,5 +1,7 @@
 // `postrider submit`: checks campaigns and puts them into the spool. Needs no daemon.
 
+#include <signal.h>
+
 #include <filesystem>
 
 #include <fmt/format.h>
@@ -40,6 +42,40 @@ bool Passes(const Options& options, queue::Files& files, io::Clock& clock, const
   return true;
 }
 
+// While it lives, the signals that end a program wait, so that a copy half made can be removed first; behind it they do
+// what they always do.
+class SignalsHeld {
+ public:
+  SignalsHeld() {
+    sigset_t ending;
+    sigemptyset(&ending);
+    for (const int number : kEnding) sigaddset(&ending, number);
+    pthread_sigmask(SIG_BLOCK, &ending, &before_);
+  }
+  ~SignalsHeld() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsHeld(const SignalsHeld&) = delete;
+  SignalsHeld& operator=(const SignalsHeld&) = delete;
+
+  [[nodiscard]] static bool AnyWaits() {
+    sigset_t pending;
+    if (sigpending(&pending) != 0) return false;
+    for (const int number : kEnding) {
+      if (sigismember(&pending, number) == 1) return true;
+    }
+    return false;
+  }
+
+ private:
+  static constexpr int kEnding[] = {SIGINT, SIGTERM, SIGHUP};
+  sigset_t before_{};
+};
+
+Result<intake::Submitted> Hand(const Options& options, queue::Files& files, io::Clock& clock,
+                               const std::filesystem::path& path) {
+  const SignalsHeld held;
+  return intake::Submit(options, files, clock, path, SignalsHeld::AnyWaits);
+}
+
 }  // namespace
 
 int RunSubmit(const SubmitRequest& request) {
@@ -55,7 +91,7 @@ int RunSubmit(const SubmitRequest& request) {
       exit_code = kExitFailed;
       continue;
     }
-    const Result<intake::Submitted> submitted = intake::Submit(*options, *files, *clock, path);
+    const Result<intake::Submitted> submitted = Hand(*options, *files, *clock, path);
     if (!submitted) {
       exit_code = Report(kName, submitted.error());
       continue;

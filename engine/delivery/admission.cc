@@ -452,7 +452,9 @@ bool Admission::Open(Feed& feed, Path& path, bool urgent) {
     return false;
   }
   path.connect_wait.Leave();
-  Connection& connection = *std::make_unique<Connection>(parts_, path, *feed.pool_lease, ++last_id_).release();
+  // A number of its own among those of all cores.
+  const std::uint64_t id = connections_made_++ * parts_.settings.cores + parts_.settings.core + 1;
+  Connection& connection = *std::make_unique<Connection>(parts_, path, *feed.pool_lease, id).release();
   connections_.PushBack(connection);
   path.connections.PushBack(connection);
   path.VisitAccounts([now](Account& account) {

@@ -101,7 +101,7 @@ class Admission {
   Parts& parts_;
   std::size_t unsynced_max_;
   std::size_t in_flight_ = 0;
-  std::uint64_t last_id_ = 0;
+  std::uint64_t connections_made_ = 0;
   bool pumping_ = false;
   bool stopped_ = false;
   bool all_paused_ = false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <utility>
 
@@ -71,6 +72,8 @@ void Connection::HandleTls(tls::TlsState state) {
     tls_fresh_ = !resumed;
     ++(resumed ? parts_.counts.handshakes_resumed : parts_.counts.handshakes_full);
     parts_.counts.tls_seconds.Observe(std::chrono::duration<double>(now() - tls_began_).count());
+    Trace(TraceDirection::kNote, 0,
+          fmt::format("{} {}{}", tls_->info().version, tls_->info().cipher, resumed ? ", resumed" : ""));
     parts_.settlement->TlsWorked(*this);
     if (conversation_ == nullptr) {
       BeginConversation();
@@ -165,7 +168,10 @@ void Connection::Advance() {
       case smtp::ConversationState::kOpening:
         break;
       case smtp::ConversationState::kReady:
-        if (!std::exchange(opened_, true)) parts_.settlement->Opened(*this);
+        if (!std::exchange(opened_, true)) {
+          transcript_.Opened();
+          parts_.settlement->Opened(*this);
+        }
         if (quitting_ || UsedUp()) {
           quitting_ = true;
           conversation_->Quit(now());
@@ -233,6 +239,7 @@ std::optional<smtp::Envelope> Connection::NextMessage() {
     flight.number = ++messages_;
     flight.rendered = false;
     flight.render_problem.clear();
+    transcript_.MessageBegins();
     ++parts_.counts.attempts;
     if (flight.number > 1) ++parts_.counts.messages_reusing;
     const queue::Job& of = job->job();
@@ -266,7 +273,13 @@ void Connection::MessageDone(const smtp::MessageResult& result) {
   CHECK(flight_count_ != 0);
   Flight& flight = flights_[flight_front_];
   if (result.end == smtp::MessageEnd::kReplied && result.reply.code != 421) ++replied_;
+  kept_ = false;
+  // What speaks about our address or the sender is another's to judge; to MAIL nothing else can be answered.
+  if (result.stage == Stage::kMail && result.reply.code >= 400) KeepFailure(result.stage, result.reply);
   parts_.settlement->MessageDone(*this, flight, result);
+  // Of one that was sent whole and never answered, the end of the connection will tell.
+  transcript_.MessageEnds(kept_ || result.end == smtp::MessageEnd::kUnknown ||
+                          result.end == smtp::MessageEnd::kNotSent);
   flight.job = nullptr;
   flight.compiled.reset();
   flight_front_ = (flight_front_ + 1) % flights_.size();
@@ -274,6 +287,32 @@ void Connection::MessageDone(const smtp::MessageResult& result) {
 }
 
 void Connection::StartTls() { start_tls_ = true; }
+
+// ---- what an operator may see of it
+
+void Connection::SaidContent(std::uint64_t bytes) {
+  std::array<char, 64> text;
+  const auto end = fmt::format_to_n(text.begin(), text.size(), "(content: {} bytes)", bytes).out;
+  Trace(TraceDirection::kSent, 0, std::string_view(text.begin(), end));
+}
+
+void Connection::Trace(TraceDirection direction, int code, std::string_view text) {
+  transcript_.Add(now(), direction, code, text);
+  if (parts_.traces.watching()) parts_.traces.Pass(TracePlaceOf(), parts_.loop.now().wall, direction, code, text);
+}
+
+TracePlace Connection::TracePlaceOf() const {
+  return {path_.site.name, path_.source.name, path_.site.target.hosts[host_].name, remote_text_, id_};
+}
+
+void Connection::KeepFailure(std::string_view problem) {
+  kept_ = true;
+  parts_.traces.Failed(TracePlaceOf(), parts_.loop.now().wall, problem, transcript_);
+}
+
+void Connection::KeepFailure(Stage stage, const Reply& reply) {
+  KeepFailure(fmt::format("{}: {} {}", ToString(stage), reply.code, reply.text));
+}
 
 // ---- the end
 
@@ -284,8 +323,19 @@ void Connection::Close() {
     result.end = flights_[flight_front_].rendered ? smtp::MessageEnd::kUnknown : smtp::MessageEnd::kNotSent;
     MessageDone(result);
   }
-  parts_.settlement->ConnectionEnded(*this, conversation_->end());
+  const smtp::ConversationEnd& end = conversation_->end();
+  if (!end.problem.empty()) Trace(TraceDirection::kNote, 0, end.problem);
+  if (Failed(end)) KeepFailure(end.problem);
+  parts_.settlement->ConnectionEnded(*this, end);
   Finish();
+}
+
+// Servers may close idle connections as they like, and so may we.
+bool Connection::Failed(const smtp::ConversationEnd& end) const {
+  using Kind = smtp::ConversationEnd::Kind;
+  if (end.kind == Kind::kQuit) return false;
+  const bool closed_idle = end.stage == Stage::kIdle && (end.kind == Kind::kServerClosing || end.kind == Kind::kBroken);
+  return !(closed_idle && (quitting_ || replied_ > 0));
 }
 
 void Connection::Finish() {

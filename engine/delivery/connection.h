@@ -16,6 +16,8 @@
 #include "config/reply.h"
 #include "config/time.h"
 #include "engine/delivery/intrusive_list.h"
+#include "engine/delivery/trace_book.h"
+#include "engine/delivery/transcript.h"
 #include "engine/delivery/window.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/network.h"
@@ -65,6 +67,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void Abort(std::string reason);
   // Hands what has collected to the socket; once a turn.
   void Flush();
+  // What passed here is kept for `postrider trace --last`: it failed, or was refused for what is no recipient's fault.
+  void KeepFailure(Stage stage, const Reply& reply);
 
   [[nodiscard]] Phase phase() const { return phase_; }
   [[nodiscard]] Path& path() const { return path_; }
@@ -101,6 +105,9 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   bool RenderContent(std::string& out) override;
   void MessageDone(const smtp::MessageResult& result) override;
   void StartTls() override;
+  void Said(std::string_view line) override { Trace(TraceDirection::kSent, 0, line); }
+  void SaidContent(std::uint64_t bytes) override;
+  void Heard(const Reply& reply) override { Trace(TraceDirection::kReceived, reply.code, reply.text); }
 
   ListLink<Connection> path_link;          // of the path's connections
   ListLink<Connection> idle_link;          // of the path's idle ones
@@ -138,6 +145,10 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void ArmAt(Monotonic due);
   [[nodiscard]] std::uint32_t MessagesMax() const;
   [[nodiscard]] bool UsedUp() const { return messages_ >= MessagesMax(); }
+  void Trace(TraceDirection direction, int code, std::string_view text);
+  void KeepFailure(std::string_view problem);
+  [[nodiscard]] TracePlace TracePlaceOf() const;
+  [[nodiscard]] bool Failed(const smtp::ConversationEnd& end) const;
   [[nodiscard]] Monotonic now() const;
 
   Parts& parts_;
@@ -186,6 +197,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   std::size_t flight_count_ = 0;
   std::uint32_t messages_ = 0;
   std::uint32_t replied_ = 0;  // messages a reply was given to
+  bool kept_ = false;          // what was said of the message that now ends
+  Transcript transcript_;
 
   io::Timer timer_;
   Monotonic timer_due_ = Monotonic::max();

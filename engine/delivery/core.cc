@@ -48,6 +48,7 @@ class CoreMachine final : public Core {
   void Tick();
   void LeaseTick();
   void AnswerSnapshots();
+  void AnswerTrace(const TraceRequest& request);
   void RestoreState();
   void KeepTlsMemory();
   [[nodiscard]] std::chrono::nanoseconds WaitAtMost(std::chrono::nanoseconds max_wait) const;
@@ -252,6 +253,8 @@ void CoreMachine::Obey(CoreCommand& command) {
         place_mx_ = std::move(command.mx);
       }
       return;
+    case CoreCommand::Kind::kTrace:
+      return AnswerTrace(command.trace);
     case CoreCommand::Kind::kDrain:
       return Drain(command.deadline);
   }
@@ -285,6 +288,7 @@ void CoreMachine::Tick() {
   sites_.Tick(parts_.now());
   destinations_.Tick();
   campaigns_.Tick(parts_.now());
+  parts_.traces.Tick(parts_.now());
   parts_.loop.timers().Set(tick_, parts_.now() + kTick);
 }
 
@@ -292,6 +296,15 @@ void CoreMachine::LeaseTick() {
   leases_.ReturnUnused();
   campaigns_.ReturnUnusedLeases();
   parts_.loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
+}
+
+void CoreMachine::AnswerTrace(const TraceRequest& request) {
+  TraceAnswer* slot = parts_.ports.traces == nullptr ? nullptr : parts_.ports.traces->Reserve();
+  if (slot == nullptr) return;
+  parts_.traces.Answer(request, parts_.now(), *slot);
+  slot->site_known =
+      std::ranges::any_of(sites_.sites(), [&](const auto& site) { return site.second->name == request.site; });
+  parts_.ports.traces->Publish();
 }
 
 void CoreMachine::AnswerSnapshots() {

@@ -16,6 +16,7 @@
 #include "config/error.h"
 #include "config/options.h"
 #include "engine/delivery/snapshot.h"
+#include "engine/delivery/trace_book.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
 #include "engine/io/mailbox.h"
@@ -78,6 +79,7 @@ struct CoreCommand {
     kStopSending,  // disk too full or log unwritable: no new transactions
     kGoOn,
     kSnapshot,  // answer in CorePorts::snapshots
+    kTrace,     // trace; answer in CorePorts::traces
     kDrain,     // no new transactions; QUIT; after `deadline` close what is left
   };
   enum class Target : std::uint8_t {
@@ -85,7 +87,7 @@ struct CoreCommand {
     kSite,
     kSource,
     kCampaignAt,  // the campaign `name` at the provider (or site) `at`; only kResume: what paused it is a guard
-    kSourceAt,  // one source at one provider, or at one site
+    kSourceAt,    // one source at one provider, or at one site
   };
   Kind kind = Kind::kSnapshot;
   OptionsPtr options;
@@ -101,6 +103,7 @@ struct CoreCommand {
   // The core that owns the place where this domain's mail goes describes it. Empty: none.
   std::string place_of;
   std::shared_ptr<const dns::MxAnswer> mx;  // of that domain; null where its route has fixed hosts
+  TraceRequest trace;                       // of kTrace
 };
 
 struct CorePorts {
@@ -113,6 +116,8 @@ struct CorePorts {
   // One per other core, by its number; the own place is null.
   std::vector<io::Mailbox<PeerMessage>*> to_peers;
   std::vector<io::Mailbox<PeerMessage>*> from_peers;
+  // Null: nobody asks for traces. An answer that finds no room is dropped; its asker has given up.
+  io::Mailbox<TraceAnswer>* traces = nullptr;
 };
 
 struct CoreSettings {

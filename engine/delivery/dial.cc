@@ -69,6 +69,7 @@ Connection::~Connection() { *alive_ = nullptr; }
 
 void Connection::Dial() {
   round_began_ = now();
+  transcript_.Begin(parts_.loop.now());
   host_order_ = HostOrder(path_, round_began_);
   NextHost();
 }
@@ -154,6 +155,8 @@ void Connection::NextAddress() {
   }
   const SocketAddress remote{addresses_[address_place_++], path_.site.target.hosts[host_].port};
   remote_text_ = ToString(remote.ip);
+  Trace(TraceDirection::kNote, 0,
+        fmt::format("connect to {} ({}) port {}", path_.site.target.hosts[host_].name, remote_text_, remote.port));
   ++addresses_tried_;
   ++parts_.counts.connects;
   SetPhase(Phase::kConnecting);
@@ -175,6 +178,7 @@ void Connection::ConnectFailed(std::string problem, bool somebody_is_there) {
   parts_.settlement->ConnectTried(path_.site, somebody_is_there);
   connect_problem_ = fmt::format("connect from {} to {} port {}: {}", path_.source.name, remote_text_,
                                  path_.site.target.hosts[host_].port, problem);
+  Trace(TraceDirection::kNote, 0, connect_problem_);
   NextAddress();
 }
 
@@ -193,6 +197,7 @@ void Connection::OnConnected(int error) {
   parts_.counts.connect_seconds.Observe(Seconds(connect_began_, now()));
   parts_.settlement->ConnectTried(path_.site, true);
   local_text_ = ToString(socket_->local().ip);
+  Trace(TraceDirection::kNote, 0, fmt::format("connected from {}", local_text_));
   demand_ = parts_.settlement->TlsDemandOf(path_, host_);
   if (path_.site.target.route.transport == RouteOptions::Transport::kImplicit) {
     SetPhase(Phase::kHandshaking);
@@ -240,6 +245,8 @@ void Connection::HostFailed(Stage stage, std::string problem) {
   const Category category = stage == Stage::kDns   ? Category::kDnsFailure
                             : stage == Stage::kTls ? Category::kTlsFailure
                                                    : Category::kNoAnswerFromHost;
+  if (stage != Stage::kConnect) Trace(TraceDirection::kNote, 0, reply.text);  // of addresses each tells by itself
+  KeepFailure(reply.text);
   parts_.settlement->HostFailed(path_, host_, stage, category, reply, dialled_at_, remote_text_);
 }
 

@@ -9,6 +9,7 @@
 #include "engine/delivery/buffer_pool.h"
 #include "engine/delivery/core.h"
 #include "engine/delivery/outcome_writer.h"
+#include "engine/delivery/trace_book.h"
 #include "throttle/guard.h"
 #include "throttle/unmatched_replies.h"
 
@@ -44,6 +45,7 @@ struct Parts {
   NetworkGuard network;
   DomainGuard no_domains;
   BufferPool buffers{};
+  TraceBook traces{};
   bool draining = false;
 
   policy::TlsMemory* tls_memory = nullptr;

@@ -156,6 +156,7 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
         return Defer(facts, job);
       }
       (void)parts_.admission->Ended(path, MessageEnd::kTroubled);
+      facts.connection->KeepFailure(result.stage, result.reply);
       PathRefused(path, facts.connection->host(), result.stage, judgement, result.reply);
       break;
   }

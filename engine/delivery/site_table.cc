@@ -107,6 +107,8 @@ void SiteTable::Apply(Site& site) {
           site.name, route.auth_secret_file.string());
       parts_.settlement->SiteEvent(site, Stage::kAuth, Category::kBadConfiguration, site.trouble);
     }
+    constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
+    if (site.auth_secret.starts_with(kByteOrderMark)) site.auth_secret.erase(0, kByteOrderMark.size());
     if (site.auth_secret.ends_with('\r')) site.auth_secret.pop_back();
   }
   for (const std::unique_ptr<Path>& path : site.paths) {

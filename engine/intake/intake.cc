@@ -14,6 +14,7 @@
 #include "engine/intake/message_load.h"
 #include "engine/intake/spool.h"
 #include "engine/intake/spool_watch.h"
+#include "engine/intake/submission.h"
 
 namespace postrider::intake {
 namespace {
@@ -114,6 +115,7 @@ class Intake::Worker {
     }
     bool purging = false;
     if (now >= next_purge_) {
+      RemoveLeftCopies(spool_.files, spool_.Tmp(), spool_.clock.Read().wall);
       const Result<bool> more = spool_.PurgeDone();
       purging = more.value_or(false);
       if (!purging) next_purge_ = now + kPurgeInterval;

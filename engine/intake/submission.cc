@@ -36,7 +36,10 @@ Result<std::string> DigestOf(queue::Files& files, const fs::path& directory, con
   }
 }
 
-Result<void> CopyFile(queue::Files& files, const fs::path& from, const fs::path& to) {
+Error Interrupted() { return {ErrorCode::kUnavailable, "interrupted; nothing was submitted"}; }
+
+Result<void> CopyFile(queue::Files& files, const fs::path& from, const fs::path& to,
+                      const std::function<bool()>& interrupted) {
   Result<std::unique_ptr<queue::FileReader>> reader = files.OpenReader(from);
   if (!reader) return std::unexpected(reader.error());
   Result<std::unique_ptr<queue::FileAppender>> appender = files.OpenAppender(to, 0);
@@ -48,14 +51,21 @@ Result<void> CopyFile(queue::Files& files, const fs::path& from, const fs::path&
     const Result<std::size_t> read = (*reader)->Read(chunk, kChunk);
     if (!read) return std::unexpected(read.error());
     if (*read == 0) return (*appender)->Sync();
+    if (interrupted()) return std::unexpected(Interrupted());
     if (Result<void> written = (*appender)->Append(chunk); !written) return written;
   }
 }
 
 class Submission {
  public:
-  Submission(const Options& options, queue::Files& files, io::Clock& clock, fs::path path)
-      : options_(options), files_(files), clock_(clock), path_(std::move(path)), name_(path_.filename().string()) {}
+  Submission(const Options& options, queue::Files& files, io::Clock& clock, fs::path path,
+             const std::function<bool()>& interrupted)
+      : options_(options),
+        files_(files),
+        clock_(clock),
+        path_(std::move(path)),
+        name_(path_.filename().string()),
+        interrupted_(interrupted) {}
 
   Result<Submitted> Run() {
     if (name_.empty()) {
@@ -107,7 +117,7 @@ class Submission {
     // Before a large list is copied in vain.
     if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);
     for (const std::string& file : names) {
-      if (done) done = CopyFile(files_, path_ / file, copy / file);
+      if (done) done = CopyFile(files_, path_ / file, copy / file, interrupted_);
     }
     if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);
     return done ? Hand(copy, *digest) : GiveUp(copy, done.error());
@@ -129,14 +139,9 @@ class Submission {
     return done ? Hand(copy, std::nullopt) : GiveUp(copy, done.error());
   }
 
-  // Where this call alone makes its copy. What other calls left long ago goes.
+  // Where this call alone makes its copy.
   fs::path OwnPlace() {
-    if (const auto entries = files_.List(In("tmp"))) {
-      for (const queue::FileEntry& entry : *entries) {
-        const bool copy = entry.name.find(kOwnMark) != std::string::npos;
-        if (copy && entry.modified < clock_.Read().wall - kLeftBehind) (void)files_.Remove(In("tmp") / entry.name);
-      }
-    }
+    RemoveLeftCopies(files_, In("tmp"), clock_.Read().wall);
     fs::path place;
     do {
       place = In("tmp") / fmt::format("{}{}{}-{:016x}", name_, kOwnMark, ::getpid(), random_->Next());
@@ -161,6 +166,7 @@ class Submission {
           return Submitted{name_, true};
         }
       }
+      if (interrupted_()) return GiveUp(copy, Interrupted());
       const Result<void> renamed = files_.Rename(copy, In("new") / name_);
       if (renamed) return Submitted{name_, false};
       if (renamed.error().code != ErrorCode::kExists) return GiveUp(copy, renamed.error());
@@ -214,16 +220,27 @@ class Submission {
   io::Clock& clock_;
   fs::path path_;
   std::string name_;
+  const std::function<bool()>& interrupted_;
   std::unique_ptr<io::Random> random_ = io::MakeSystemRandom();
 };
 
 }  // namespace
 
-Result<Submitted> Submit(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path) {
+Result<Submitted> Submit(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& path,
+                         const std::function<bool()>& interrupted) {
   std::error_code ignored;
   fs::path absolute = fs::absolute(path, ignored).lexically_normal();
   if (!absolute.has_filename() && absolute.has_relative_path()) absolute = absolute.parent_path();  // "offer/"
-  return Submission(options, files, clock, absolute).Run();
+  return Submission(options, files, clock, absolute, interrupted).Run();
+}
+
+void RemoveLeftCopies(queue::Files& files, const fs::path& tmp, Wall now) {
+  const auto entries = files.List(tmp);
+  if (!entries) return;
+  for (const queue::FileEntry& entry : *entries) {
+    const bool copy = entry.name.find(kOwnMark) != std::string::npos;
+    if (copy && entry.modified < now - kLeftBehind) (void)files.Remove(tmp / entry.name);
+  }
 }
 
 }  // namespace postrider::intake

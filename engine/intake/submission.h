@@ -3,6 +3,7 @@
 // synced, renamed into spool/new. Works without the daemon. The rename is the submission; before it nothing happened.
 
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include "config/error.h"
@@ -18,8 +19,13 @@ struct Submitted {
 };
 
 // path is a directory, or a file *.eml. kInvalid with everything that is wrong, a line each; kExists if the name is
-// taken by something else.
-[[nodiscard]] Result<Submitted> Submit(const Options& options, queue::Files& files, io::Clock& clock,
-                                       const std::filesystem::path& path);
+// taken by something else. interrupted is asked now and then: true, and nothing of it stays in the spool
+// (kUnavailable).
+[[nodiscard]] Result<Submitted> Submit(
+    const Options& options, queue::Files& files, io::Clock& clock, const std::filesystem::path& path,
+    const std::function<bool()>& interrupted = [] { return false; });
+
+// What calls that were killed left in spool/tmp, once it is older than any call takes.
+void RemoveLeftCopies(queue::Files& files, const std::filesystem::path& tmp, Wall now);
 
 }  // namespace postrider::intake

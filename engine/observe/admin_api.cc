@@ -17,6 +17,7 @@
 #include "engine/observe/suppression_api.h"
 #include "engine/observe/throttle_api.h"
 #include "engine/observe/throttle_json.h"
+#include "engine/observe/trace_api.h"
 #include "engine/observe/url_text.h"
 
 namespace postrider::observe {
@@ -135,6 +136,7 @@ AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally&
       log_(options.log),
       control_(controls.control),
       throttle_control_(controls.throttle),
+      trace_(controls.trace),
       tally_(tally),
       suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })),
       throttle_(std::make_unique<ThrottleApi>(controls.throttle)) {}
@@ -163,6 +165,7 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
     if (request.method != "POST") return WrongMethod("POST");
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
+  if (page == "trace") return request.method == "GET" ? AnswerTrace(request, trace_) : WrongMethod("GET");
   constexpr std::string_view kPages[] = {"status", "queue", "find", "unmatched", "sources", "version"};
   if (std::ranges::find(kPages, page) == std::end(kPages)) return NoSuchPath();
   if (!read) return WrongMethod("GET, HEAD");

@@ -77,6 +77,7 @@ class AdminApi {
   const LogOptions log_;
   Control& control_;
   ThrottleControl& throttle_control_;
+  TraceControl& trace_;
   EventTally& tally_;
   std::atomic<bool> stopping_{false};
   const std::unique_ptr<SuppressionApi> suppressions_;

@@ -5,6 +5,7 @@
 #include "engine/observe/control.h"
 #include "engine/observe/suppression_control.h"
 #include "engine/observe/throttle_control.h"
+#include "engine/observe/trace_control.h"
 
 namespace postrider::observe {
 
@@ -12,6 +13,7 @@ struct Controls {
   Control& control;
   SuppressionControl& suppression;
   ThrottleControl& throttle;
+  TraceControl& trace;
 };
 
 }  // namespace postrider::observe

@@ -61,6 +61,11 @@ class ConversationOwner {
   // STARTTLS was accepted: run a handshake, then call TlsReady or TlsFailed. Bytes received so far were plaintext and
   // are all consumed: anything after the reply in the same read has been refused (RFC 3207 section 6, injection).
   virtual void StartTls() = 0;
+  // What passes, for who wants to see it; nothing has to be done about it. The views end with the call. Said: a command
+  // line, without its end; of AUTH nothing but the mechanism is shown, secrets stand as ***.
+  virtual void Said(std::string_view /*line*/) {}
+  virtual void SaidContent(std::uint64_t /*bytes*/) {}
+  virtual void Heard(const Reply& /*reply*/) {}
 };
 
 enum class ConversationState : std::uint8_t {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/smtp/auth.h"
@@ -84,7 +85,10 @@ void Conversation::Machine::Receive(std::string_view bytes, Monotonic now) {
       return Close(ConversationEnd::Kind::kProtocol, CurrentStage(), nullptr,
                    fmt::format("expected a reply, but the server sent {}", parser_.problem()));
     }
-    const Reply& reply = parser_.reply();
+    const bool answers_auth = !expected_.empty() && StageOf(expected_.front()) == Stage::kAuth;
+    const Reply hidden = answers_auth ? WithoutSecret(parser_.reply()) : Reply();
+    const Reply& reply = answers_auth ? hidden : parser_.reply();
+    owner_.Heard(reply);
     if (reply.code == 421 && phase_ != Phase::kQuitting) return OnServerClosing(reply);
     if (answerable == 0) {
       return Close(ConversationEnd::Kind::kProtocol, CurrentStage(), &reply,
@@ -214,6 +218,47 @@ void Conversation::Machine::Quit(Monotonic now) {
 void Conversation::Machine::Expect(Command command, Monotonic now) {
   if (expected_.empty()) deadline_ = DeadlineOf(command, now);
   expected_.Push() = command;
+  TellSaid(command);
+}
+
+// The command has just been appended to out_.
+void Conversation::Machine::TellSaid(Command command) {
+  switch (command) {
+    case Command::kBanner:
+      return;
+    case Command::kContent:
+      return owner_.SaidContent(content_bytes_);
+    case Command::kEmptyContent:
+      return owner_.Said(".");
+    case Command::kAuthUser:
+      return owner_.Said("***");
+    default:
+      break;
+  }
+  std::string_view line = out_;
+  line.remove_suffix(std::min<std::size_t>(line.size(), 2));
+  line.remove_prefix(line.rfind('\n') + 1);  // npos + 1 is 0
+  if (command == Command::kAuthSecret) return owner_.Said(line.starts_with("AUTH PLAIN ") ? "AUTH PLAIN ***" : "***");
+  owner_.Said(line);
+}
+
+// What answers AUTH may repeat what was sent; nobody is to read it in a log.
+Reply Conversation::Machine::WithoutSecret(Reply reply) const {
+  const auto hide = [&reply](std::string_view secret) {
+    if (secret.empty()) return;
+    for (std::size_t at = 0; (at = reply.text.find(secret, at)) != std::string::npos; at += 3) {
+      reply.text.replace(at, secret.size(), "***");
+    }
+  };
+  std::string encoded;
+  AppendPlainResponse(settings_.auth_user, settings_.auth_secret, encoded);
+  hide(encoded);
+  Wipe(encoded);
+  AppendBase64(settings_.auth_secret, encoded);
+  hide(encoded);
+  Wipe(encoded);
+  hide(settings_.auth_secret);
+  return reply;
 }
 
 Monotonic Conversation::Machine::DeadlineOf(Command command, Monotonic now) const {

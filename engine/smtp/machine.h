@@ -108,6 +108,8 @@ class Conversation::Machine {
   void OnReply(Command command, const Reply& reply, Monotonic now);
   void OnServerClosing(const Reply& reply);
   void Expect(Command command, Monotonic now);
+  void TellSaid(Command command);
+  [[nodiscard]] Reply WithoutSecret(Reply reply) const;
   [[nodiscard]] Monotonic DeadlineOf(Command command, Monotonic now) const;
   [[nodiscard]] Stage CurrentStage() const;
   void Close(ConversationEnd::Kind kind, Stage stage, const Reply* reply, std::string problem);

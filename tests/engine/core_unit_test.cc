@@ -14,10 +14,11 @@ TEST(CoreUnit, SaysWhyItCannotStartAndLeavesNoThread) {
   io::Waker store;
   io::Waker reader;
   io::Waker collector;
+  io::Waker tracer;
   auto options = std::make_shared<Options>();
   options->tls.ca_file = "/nowhere/roots.pem";
   {
-    CoreUnit unit(*std::move(loop), store, reader, collector);
+    CoreUnit unit(*std::move(loop), store, reader, collector, tracer);
     delivery::CoreSettings settings;
     settings.cores = 1;
     const Result<void> started = unit.Start(std::move(settings), options, {nullptr}, {nullptr}, -1);

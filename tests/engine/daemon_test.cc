@@ -1,7 +1,11 @@
 #include "engine/daemon.h"
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+#include <arpa/inet.h>
 
 #include <filesystem>
 #include <fstream>
@@ -80,7 +84,30 @@ TEST_F(DaemonTest, DoesNotReleaseACampaignWhoseListIsStillBeingRead) {
   EXPECT_TRUE(daemon.Stop());
 }
 
-TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
+// A port of loopback that another program listens on.
+class TakenPort {
+ public:
+  TakenPort() {
+    sockaddr_in name{};
+    name.sin_family = AF_INET;
+    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof name;
+    auto* const address = reinterpret_cast<sockaddr*>(&name);
+    EXPECT_TRUE(bind(socket_, address, length) == 0 && listen(socket_, 1) == 0 &&
+                getsockname(socket_, address, &length) == 0);
+    port_ = ntohs(name.sin_port);
+  }
+  ~TakenPort() { close(socket_); }
+  TakenPort(const TakenPort&) = delete;
+  TakenPort& operator=(const TakenPort&) = delete;
+  [[nodiscard]] std::uint16_t port() const { return port_; }
+
+ private:
+  const int socket_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  std::uint16_t port_ = 0;
+};
+
+TEST_F(DaemonTest, SaysThatTheTlsRootsCannotBeRead) {
   options_.tls.ca_file = directory_ / "nowhere.pem";
   Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
   const Result<void> started = daemon.Start();
@@ -88,18 +115,30 @@ TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfACoreCannotStart) {
   EXPECT_NE(started.error().message.find("nowhere.pem"), std::string::npos) << started.error().message;
 }
 
+// The last part to start, when all threads run already.
+TEST_F(DaemonTest, SaysWhatIsWrongAndEndsCleanlyIfTheAdminCannotListen) {
+  const TakenPort taken;
+  options_.admin.listen.port = taken.port();
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_FALSE(started.has_value());
+  EXPECT_NE(started.error().message.find("Address already in use"), std::string::npos) << started.error().message;
+}
+
 // As on a disk that does not answer: no time is left to wait for the store's thread.
 TEST_F(DaemonTest, EndsTheProcessWithTheSentenceIfAFailedStartCannotBeUndone) {
   // In a process started anew: a child forked from one with threads may not start its own under ThreadSanitizer.
   GTEST_FLAG_SET(death_test_style, "threadsafe");
-  options_.tls.ca_file = directory_ / "nowhere.pem";
+  const TakenPort taken;
+  options_.admin.listen.port = taken.port();
   options_.timeouts.shutdown = std::chrono::seconds(0);
   const auto start = [&] {
     Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_), std::chrono::seconds(0));
     const Result<void> started = daemon.Start();
     if (!started) observe::LogError("cannot start: " + started.error().message);
   };
-  EXPECT_EXIT(start(), testing::ExitedWithCode(1), "could not be made durable.*\n.*cannot start: .*nowhere.pem");
+  EXPECT_EXIT(start(), testing::ExitedWithCode(1),
+              "could not be made durable.*\n.*cannot start: .*Address already in use");
 }
 
 // Waits for what another thread will say; a test that waits in vain ends by its time-out.

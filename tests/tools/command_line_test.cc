@@ -49,8 +49,8 @@ void WriteFile(const fs::path& path, std::string_view text) {
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
   for (const std::string command :
-       {"run", "submit", "check", "render", "status", "queue", "find", "pause", "resume", "cancel", "export", "config",
-        "reload", "sink", "classify", "throttle", "source", "suppress", "plan"}) {
+       {"run",    "submit", "check",  "render", "status", "queue",    "trace",    "find",   "pause",    "resume",
+        "cancel", "export", "config", "reload", "sink",   "classify", "throttle", "source", "suppress", "plan"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
@@ -79,6 +79,11 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
       {"queue", "--age", "--json"},
       {"find"},
       {"find", "a@example.org", "--events", "-1"},
+      {"trace"},
+      {"trace", "mx.example.org", "--seconds", "0"},
+      {"trace", "mx.example.org", "--last", "0"},
+      {"trace", "mx.example.org", "--last", "many"},
+      {"trace", "mx.example.org", "--last", "5", "--seconds", "3"},
       {"pause"},
       {"pause", "offer", "--all"},
       {"resume", "--site", "a", "--source", "b"},
@@ -123,6 +128,7 @@ TEST(CommandLine, SaysThatTheDaemonDoesNotAnswerWithExitCodeThree) {
   for (const std::vector<std::string>& arguments : {std::vector<std::string>{"status"},
                                                     {"queue"},
                                                     {"find", "a@example.org"},
+                                                    {"trace", "mx.example.org"},
                                                     {"pause", "--all"},
                                                     {"reload"},
                                                     {"export", "--remaining", "offer"}}) {
@@ -183,6 +189,44 @@ class DaemonCommandTest : public testing::Test {
   observe::EventTally tally_{10};
   std::unique_ptr<observe::AdminServer> server_;
 };
+
+TEST_F(DaemonCommandTest, TracesTheLastFailures) {
+  control_.traces.view.failures.push_back({.time = {},
+                                           .site = "mx.example.org",
+                                           .source = "a",
+                                           .connection = 7,
+                                           .host = "mx.example.org",
+                                           .address = "192.0.2.1",
+                                           .problem = "banner: 554 no",
+                                           .lines = {}});
+  const Outcome shown = Ask({"trace", "mx.example.org", "--source", "a", "--last"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, HasSubstr("banner: 554 no"));
+  EXPECT_EQ(control_.traces.asked.back().failures, 3u);
+  EXPECT_EQ(control_.traces.asked.back().site, "mx.example.org");
+  EXPECT_EQ(control_.traces.asked.back().source, "a");
+  EXPECT_EQ(Ask({"trace", "--last", "20"}).exit_code, 0);
+  EXPECT_EQ(control_.traces.asked.back().failures, 20u);
+  EXPECT_EQ(control_.traces.asked.back().site, "");
+  control_.traces.view.failures.clear();
+  const Outcome none = Ask({"trace", "mx.example.org", "--last"});
+  EXPECT_EQ(none.exit_code, 0);
+  EXPECT_EQ(none.out, "");
+  EXPECT_THAT(none.err, HasSubstr("no failed conversation with mx.example.org is remembered"));
+}
+
+TEST_F(DaemonCommandTest, TracesWhatPassesUntilTheTimeIsOver) {
+  control_.traces.view.next = {5, 6};
+  control_.traces.view.lines.push_back(
+      {.time = {}, .connection = 7, .direction = delivery::TraceDirection::kSent, .source = "a", .text = "QUIT"});
+  const Outcome shown = Ask({"trace", "mx.example.org", "--seconds", "1"});
+  EXPECT_EQ(shown.exit_code, 0) << shown.err;
+  EXPECT_THAT(shown.out, StartsWith("00:00:00.000  a #7 > QUIT\n"));
+  EXPECT_THAT(shown.err, HasSubstr("no site mx.example.org has mail or connections now"));
+  ASSERT_GE(control_.traces.asked.size(), 2u);
+  EXPECT_TRUE(control_.traces.asked[0].after.empty());
+  EXPECT_EQ(control_.traces.asked[1].after, (std::vector<std::uint64_t>{5, 6}));
+}
 
 TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   const Outcome status = Ask({"status"});
@@ -349,21 +393,49 @@ TEST_F(CampaignCommandTest, ChecksTheConfiguration) {
   EXPECT_TRUE(std::ranges::any_of(problems, [](const auto& problem) { return problem["line"] == 1; })) << json.out;
 }
 
-TEST_F(CampaignCommandTest, WarnsOfWhatKeepsTheDaemonFromStartingHere) {
-  const std::string source = "[[source]]\nname = \"a\"\nehlo_name = \"a.example\"\nipv4 = ";
-  WriteFile(config_, source + "\"203.0.113.9\"\n[spool]\nsuppression_file = \"suppressed\"\n");
-  const Outcome warned = With({"check"});
-  EXPECT_EQ(warned.exit_code, 0) << "it may be right for another host";
-  EXPECT_THAT(warned.err, HasSubstr("warning: [[source]] \"a\": 203.0.113.9 is not an address of this host"));
-  EXPECT_THAT(warned.err, HasSubstr("warning: spool.suppression_file: "));
-  EXPECT_THAT(warned.out, EndsWith("the daemon would not start on this host\n"));
+TEST_F(CampaignCommandTest, RefusesWhatKeepsTheDaemonFromStartingHere) {
+  WriteFile(directory_.path() / "file", "");
+  const std::string there = fmt::format(
+      "[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
+      "[spool]\ndirectory = \"{0}/file/spool\"\nsuppression_file = \"suppressed\"\n",
+      directory_.path().string());
+  WriteFile(config_,
+            "[[source]]\nname = \"a\"\nehlo_name = \"a.example\"\nipv4 = \"203.0.113.9\"\n"
+            "[tls]\nca_file = \"no-such.pem\"\n" +
+                there);
+  const Outcome missing = With({"check"});
+  EXPECT_EQ(missing.exit_code, 1) << "the file is right, but not for this host";
+  const std::vector<std::string> sentences = {"[[source]] \"a\": 203.0.113.9 is not an address of this host",
+                                              "file is not a directory", "no-such.pem", "spool.suppression_file: "};
+  for (const std::string& sentence : sentences) EXPECT_THAT(missing.err, HasSubstr(sentence));
+  EXPECT_THAT(missing.out, EndsWith("the daemon would not start on this host\n"));
   const auto json = nlohmann::json::parse(With({"check", "--json"}).out, nullptr, false);
-  EXPECT_EQ(json["warnings"].size(), 2u) << json;
+  EXPECT_EQ(json["on_this_host"].size(), sentences.size()) << json;
   EXPECT_TRUE(json["problems"].empty()) << json;
+  const Outcome run = With({"run"});
+  EXPECT_EQ(run.exit_code, 1);
+  for (const auto& sentence : json["on_this_host"]) EXPECT_THAT(run.err, HasSubstr(sentence.get<std::string>()));
+}
+
+TEST_F(CampaignCommandTest, RefusesASuppressionFileThatIsWrongOnAnyHost) {
   WriteFile(directory_.path() / "suppressed", "ana@example.org\nno address\n");
+  WriteFile(config_, fmt::format("[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"a.example\"\n"
+                                 "[queue]\ndirectory = \"{0}/queue\"\n[log]\ndirectory = \"{0}/log\"\n"
+                                 "[spool]\ndirectory = \"{0}/spool\"\nsuppression_file = \"suppressed\"\n",
+                                 directory_.path().string()));
   const Outcome bad = With({"check"});
-  EXPECT_EQ(bad.exit_code, 2) << "that is wrong on any host";
+  EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, HasSubstr("suppressed:2: expected an address or a domain"));
+}
+
+TEST_F(CampaignCommandTest, WarnsOfASecretThatCannotBeRead) {
+  std::ofstream(config_, std::ios::app) << "[[route]]\nmatch = \"*\"\nhosts = [\"192.0.2.1:587\"]\n"
+                                           "auth_user = \"relay\"\nauth_secret_file = \"/nonexistent/secret\"\n";
+  const Outcome warned = With({"check"});
+  EXPECT_EQ(warned.exit_code, 0) << warned.err;
+  EXPECT_THAT(warned.err, HasSubstr("warning: auth_secret_file of relay: "));
+  const auto json = nlohmann::json::parse(With({"check", "--json"}).out, nullptr, false);
+  EXPECT_EQ(json["warnings"].size(), 1u) << json;
 }
 
 TEST_F(CampaignCommandTest, ChecksACampaignRowByRow) {

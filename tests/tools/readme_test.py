@@ -4,6 +4,7 @@ is there, and the sequence of a campaign, taken from the README as it stands, wo
 
 The variable POSTRIDER names the program, POSTRIDER_BUILD the build that `cmake --install` is tried with."""
 
+import itertools
 import json
 import os
 import re
@@ -24,7 +25,7 @@ import loopback  # noqa: E402 (the folder is known only now)
 BUILD = os.environ.get("POSTRIDER_BUILD", os.path.join(PROJECT, "build", "release"))
 POSTRIDER = os.environ.get("POSTRIDER", os.path.join(BUILD, "bin", "postrider"))
 CAMPAIGN = "2026-11-23-offer"
-NEEDS_DAEMON = {"status", "queue", "find", "pause", "resume", "cancel", "export", "reload"}
+NEEDS_DAEMON = {"status", "queue", "trace", "find", "pause", "resume", "cancel", "export", "reload"}
 SECONDS = 60
 
 CONFIG = """\
@@ -51,18 +52,26 @@ stop_sending_below = 0.001
 """
 
 
-def readme():
-    with open(os.path.join(PROJECT, "README.md"), encoding="utf-8") as file:
+def readme(name="README.md"):
+    with open(os.path.join(PROJECT, name), encoding="utf-8") as file:
         return file.read()
 
 
-def commands():
-    """Every line of the README's sh blocks as words, and the `code` of its prose. Comments and redirections are left
+def readmes():
+    """Of the folders too."""
+    found = [os.path.relpath(os.path.join(folder, name), PROJECT)
+             for top in ("bench", "config", "engine", "queue", "tests", "throttle", "tools")
+             for folder, _, names in os.walk(os.path.join(PROJECT, top)) for name in names if name == "README.md"]
+    return ["README.md", *sorted(found)]
+
+
+def commands(name="README.md"):
+    """Every line of a README's sh blocks as words, and the `code` of its prose. Comments and redirections are left
     out, and so is whose rights a command needs."""
     found = []
-    for block in re.findall(r"^```sh\n(.*?)^```", readme(), re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```sh\n(.*?)^```", readme(name), re.MULTILINE | re.DOTALL):
         found += [line.split(">")[0] for line in block.splitlines()]
-    found += [code for code in re.findall(r"`([^`\n]+)`", readme()) if code.startswith(("postrider ", "tools/"))]
+    found += [code for code in re.findall(r"`([^`\n]+)`", readme(name)) if code.startswith(("postrider ", "tools/"))]
     found = [re.sub(r"^sudo (-u \w+ )?", "", line) for line in found]
     return [words for words in (shlex.split(line, comments=True) for line in found) if words]
 
@@ -80,15 +89,18 @@ class Readme(unittest.TestCase):
         self.assertGreater(len([words for words in commands() if words[0] == "postrider"]), 10)
 
     def test_every_subcommand_exists_with_the_options_shown(self):
-        for words in commands():
-            if words[0] != "postrider":
-                continue
-            with self.subTest(shlex.join(words)):
-                subcommand = [word for word in words[1:2] if not word.startswith("-")]
-                help_text = run([POSTRIDER, *subcommand, "--help"])
-                for option in words[1:]:
-                    if option.startswith("--"):
-                        self.assertRegex(help_text, rf"(^|[\s,]){re.escape(option)}\b")
+        for name in readmes():
+            for words in commands(name):
+                if words[0] != "postrider":
+                    continue
+                with self.subTest(name + ": " + shlex.join(words)):
+                    subcommands = list(itertools.takewhile(lambda word: re.fullmatch("[a-z-]+", word) and
+                                                           not word.startswith("-"), words[1:]))
+                    # Of `suppress add ADDRESS` the help of the inner command, of `find ana@example.org` its own.
+                    help_text = run([POSTRIDER, *subcommands, "--help"])
+                    for option in words[1:]:
+                        if option.startswith("--"):
+                            self.assertRegex(help_text, rf"(^|[\s,]){re.escape(option)}\b")
 
     def test_every_subcommand_has_help_with_an_example(self):
         listed = re.search(r"^Subcommands:\n(.*?)(^\S|\Z)", run([POSTRIDER, "--help"]), re.MULTILINE | re.DOTALL)
@@ -123,6 +135,20 @@ class Readme(unittest.TestCase):
             with self.subTest(name):
                 self.assertTrue(os.path.exists(os.path.join(PROJECT, name)))
 
+    def test_every_link_and_every_file_that_a_readme_names_is_there(self):
+        names = 0
+        for readme_name in readmes():
+            folder = os.path.dirname(readme_name)
+            text = readme(readme_name)
+            links = [os.path.normpath(os.path.join(folder, link)) for link in re.findall(r"\]\(([^):#]+)\)", text)]
+            files = re.findall(r"`((?:bench|config|engine|queue|tests|throttle|tools)/[\w./-]+)`", text)
+            for name in links + files:
+                names += 1
+                with self.subTest(f"{readme_name}: {name}"):
+                    # A program of bench/ is named as it is built.
+                    self.assertTrue(any(os.path.exists(os.path.join(PROJECT, name + end)) for end in ("", ".cc")))
+        self.assertGreater(names, 10)
+
     def test_what_is_installed_runs(self):
         with tempfile.TemporaryDirectory(prefix="postrider-install-") as prefix:
             run(["cmake", "--install", BUILD, "--prefix", prefix])
@@ -131,8 +157,12 @@ class Readme(unittest.TestCase):
     def test_the_explained_configuration_is_one_that_check_accepts(self):
         with tempfile.TemporaryDirectory(prefix="postrider-readme-") as directory:
             path = os.path.join(directory, "postrider.toml")
+            explained = run([POSTRIDER, "config", "--explain"])
+            # Those of /var are the daemon's alone.
+            text = explained.replace('"/var/', f'"{directory}/')
+            self.assertEqual(4, text.count(f'"{directory}/'))
             with open(path, "w", encoding="utf-8") as file:
-                file.write(run([POSTRIDER, "config", "--explain"]))
+                file.write(text)
             run([POSTRIDER, "check", "--config", path])
 
 

@@ -43,6 +43,13 @@ TEST(ReplyReader, ReadsLinesOfText) {
   EXPECT_EQ(read.rows[3].line, 7u);
 }
 
+TEST(ReplyReader, LeavesOutAByteOrderMarkAtTheBeginning) {
+  const std::string mark = "\xef\xbb\xbf";
+  EXPECT_EQ(ReadAll(mark + "550 one").rows.at(0).reply.text, "one");
+  EXPECT_EQ(ReadAll(mark + "{\"reply\":\"550 one\"}").rows.at(0).reply.text, "one");
+  EXPECT_EQ(ReadAll("550 one\n" + mark + "550 two").errors.size(), 1u);
+}
+
 TEST(ReplyReader, EndsAReplyWhereAnotherCodeBegins) {
   const Read read = ReadAll("550-one\n421 two\n550-three");
   ASSERT_EQ(read.rows.size(), 3u);
@@ -73,9 +80,8 @@ TEST(ReplyReader, ReadsJsonLines) {
 }
 
 TEST(ReplyReader, UnderstandsTheDeliveryLog) {
-  const Read read = ReadAll(
-      R"({"v":1,"event":"bounced","provider":"google","code":550,"enhanced":"5.1.1",)"
-      R"("reply":"5.1.1 no\n5.1.1 user","stage":"rcpt"}
+  const Read read = ReadAll(R"({"v":1,"event":"bounced","provider":"google","code":550,"enhanced":"5.1.1",)"
+                            R"("reply":"5.1.1 no\n5.1.1 user","stage":"rcpt"}
 {"v":1,"event":"path","reply":"the connection broke"}
 {"v":1,"event":"campaign","campaign":"offer"})");
   EXPECT_THAT(read.errors, testing::IsEmpty());

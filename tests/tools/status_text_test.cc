@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <utility>
+
 namespace postrider::tools {
 namespace {
 
@@ -51,6 +53,28 @@ TEST(CampaignRates, AreTheWholeAverageOnceItIsOver) {
   EXPECT_DOUBLE_EQ(CampaignRates().Of(campaign, kNow + std::chrono::hours(5)).value(), 200);
   campaign.released_at.reset();
   EXPECT_EQ(CampaignRates().Of(campaign, kNow), std::nullopt);
+}
+
+TEST(CampaignRates, DoNotCountWhatWasCancelled) {
+  CampaignView campaign = Running();
+  campaign.state = "cancelled";
+  campaign.ended_at = *campaign.released_at + seconds(28);
+  campaign.totals.cancelled = std::exchange(campaign.totals.queued, 0);
+  EXPECT_DOUBLE_EQ(CampaignRates().Of(campaign, kNow).value(), 200);
+  campaign.totals.delivered = campaign.totals.bounced = campaign.totals.expired = 0;
+  EXPECT_EQ(CampaignRates().Of(campaign, kNow), std::nullopt);
+}
+
+TEST(StatusText, SaysHowAPausedOrCancelledCampaignGoesOn) {
+  CampaignView campaign = Running();
+  campaign.state = "paused";
+  constexpr std::string_view kResume = "`postrider resume 2026-11-24-offer` lets it go on";
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}),
+              HasSubstr(std::string("\n").append(kResume)));
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}),
+              HasSubstr(std::string("\n2026-11-24-offer is paused: ").append(kResume)));
+  campaign.state = "cancelled";
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr("submit it under another name"));
 }
 
 TEST(StatusText, ShowsACampaignsProgressRateAndTimeLeft) {

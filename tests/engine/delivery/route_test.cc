@@ -69,7 +69,7 @@ TEST(Route, MayLeadToPrivateAddressesThatTheOperatorNamed) {
 }
 
 TEST(Route, WithImplicitTlsAndAuth) {
-  const SecretFile secret("secret");
+  const SecretFile secret("\xef\xbb\xbfsecret\r");  // as an editor of another system may leave it
   WorldSettings settings;
   settings.options = TestOptions();
   RouteOptions route = RouteTo("submit.test", 465);
@@ -91,7 +91,7 @@ TEST(Route, WithImplicitTlsAndAuth) {
 }
 
 TEST(Route, RefusedAuthHoldsTheMailAndSaysSo) {
-  const SecretFile secret("wrong");
+  const SecretFile secret("guess");
   WorldSettings settings;
   settings.options = TestOptions();
   RouteOptions route = RouteTo("submit.test", 587);
@@ -109,6 +109,18 @@ TEST(Route, RefusedAuthHoldsTheMailAndSaysSo) {
   ASSERT_EQ(world.queue.PathEvents().size(), 1u);
   EXPECT_EQ(world.queue.PathEvents()[0].category, Category::kAuthFailure);
   EXPECT_EQ(world.queue.Find("ana0@one.test").attempts, 0);
+
+  const std::vector<FailedConversation> failures = world.Trace({.site = "submit.test", .failures = 10}).failures;
+  ASSERT_FALSE(failures.empty());
+  EXPECT_EQ(failures[0].problem, "the server refused at the stage auth: 535 5.7.8 wrong");
+  const auto said = [&](std::string_view text) {
+    return std::ranges::count(failures[0].lines, text, &TraceLine::text);
+  };
+  EXPECT_EQ(said("AUTH PLAIN ***"), 1);
+  EXPECT_EQ(said("535 5.7.8 wrong"), 1);
+  EXPECT_TRUE(std::ranges::none_of(failures[0].lines, [](const TraceLine& line) {
+    return line.text.contains("guess") || line.text.contains("AHVzZXIAZ3Vlc3M");
+  }));
 }
 
 TEST(Route, WithAnUnreadableSecretHoldsTheMailUntilAReload) {

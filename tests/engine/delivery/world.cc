@@ -51,7 +51,8 @@ struct World::Unit {
         to_store(kBox, world.waker_),
         from_store(kBox, loop.waker()),
         commands(kBox, loop.waker()),
-        snapshots(4, world.waker_) {
+        snapshots(4, world.waker_),
+        traces(4, world.waker_) {
     for (std::uint32_t i = 0; i < cores; ++i) {
       from_peers.push_back(std::make_unique<io::Mailbox<PeerMessage>>(64, loop.waker()));
     }
@@ -65,6 +66,7 @@ struct World::Unit {
   io::Mailbox<Committed> from_store;
   io::Mailbox<CoreCommand> commands;
   io::Mailbox<CoreSnapshot> snapshots;
+  io::Mailbox<TraceAnswer> traces;
   std::vector<std::unique_ptr<io::Mailbox<PeerMessage>>> from_peers;
   std::unique_ptr<Core> core;
 };
@@ -82,6 +84,7 @@ World::World(WorldSettings settings)
     Unit& unit = *units_[i];
     CorePorts ports{
         unit.to_reader, unit.from_reader, unit.to_store, unit.from_store, unit.commands, unit.snapshots, {}, {}};
+    ports.traces = &unit.traces;
     for (std::uint32_t other = 0; other < settings_.cores; ++other) {
       ports.to_peers.push_back(other == i ? nullptr : units_[other]->from_peers[i].get());
       ports.from_peers.push_back(other == i ? nullptr : unit.from_peers[other].get());
@@ -266,6 +269,22 @@ CoreSnapshot World::Snapshot(std::uint32_t core, const std::string& place_of) {
   CoreSnapshot snapshot = *slot;
   unit.snapshots.Pop();
   return snapshot;
+}
+
+TraceAnswer World::Trace(const TraceRequest& request, std::uint32_t core) {
+  Unit& unit = *units_[core];
+  CoreCommand* command = unit.commands.Reserve();
+  CHECK(command != nullptr);
+  *command = {};
+  command->kind = CoreCommand::Kind::kTrace;
+  command->trace = request;
+  unit.commands.Publish();
+  RunUntil([&unit] { return unit.traces.Peek() != nullptr; }, std::chrono::seconds(1));
+  TraceAnswer* slot = unit.traces.Peek();
+  CHECK(slot != nullptr);
+  TraceAnswer answer = std::move(*slot);
+  unit.traces.Pop();
+  return answer;
 }
 
 bool World::Drain(std::chrono::seconds deadline, std::chrono::nanoseconds at_most) {

@@ -66,6 +66,7 @@ class World {
   bool RunToEnd(std::chrono::nanoseconds at_most = std::chrono::minutes(5));
   // place_of: a domain whose place is to be described, if its MX leads to this core.
   [[nodiscard]] CoreSnapshot Snapshot(std::uint32_t core = 0, const std::string& place_of = {});
+  [[nodiscard]] TraceAnswer Trace(const TraceRequest& request, std::uint32_t core = 0);
   // Sends kDrain and runs until all cores are drained, at most so long; says whether they are.
   bool Drain(std::chrono::seconds deadline, std::chrono::nanoseconds at_most);
 

@@ -170,6 +170,37 @@ TEST_F(SubmissionTest, RemovesWhatACallLeftLongAgoAndNoOthersCopy) {
   EXPECT_TRUE(std::filesystem::exists(spool_ / "tmp" / "by-hand"));
 }
 
+TEST_F(SubmissionTest, LeavesNothingInTheSpoolWhenItIsInterrupted) {
+  const std::filesystem::path offer = Make("offer", {{"recipients.jsonl", JsonRows(3)}});
+  // At each of the moments in which it is asked.
+  int last = 0;
+  for (int moment = 0; last == moment; ++moment) {
+    int asked = 0;
+    const Result<Submitted> handed =
+        intake::Submit(*options_, *files_, clock_, offer, [&] { return asked++ == moment; });
+    EXPECT_TRUE(std::filesystem::is_empty(spool_ / "tmp")) << moment;
+    if (handed) break;
+    EXPECT_EQ(handed.error().message, "interrupted; nothing was submitted");
+    EXPECT_FALSE(std::filesystem::exists(spool_ / "new" / "offer")) << moment;
+    last = moment + 1;
+  }
+  EXPECT_GE(last, 4) << "in each of three files, and before it is handed over";
+  EXPECT_TRUE(std::filesystem::exists(spool_ / "new" / "offer"));
+}
+
+TEST_F(SubmissionTest, LeavesWhatAKilledCallLeftToTheDaemonToRemove) {
+  const std::filesystem::path left = spool_ / "tmp" / "offer~17-0123456789abcdef";
+  WriteParts(left, {});
+  WriteParts(spool_ / "tmp" / "not-ours", {});
+  clock_.now.wall = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+  RunUntilIdle();
+  EXPECT_TRUE(std::filesystem::exists(left));
+  clock_.Advance(std::chrono::hours(26));
+  RunUntilIdle();
+  EXPECT_FALSE(std::filesystem::exists(left));
+  EXPECT_TRUE(std::filesystem::exists(spool_ / "tmp" / "not-ours"));
+}
+
 TEST_F(SubmissionTest, GivesACopyMadeByRootToTheSpoolsOwner) {
   if (::geteuid() != 0) {
     // Nobody else can give anything away; then the owner is who we are, and stays.

@@ -12,6 +12,7 @@
 #include "engine/observe/controls.h"
 #include "tests/engine/observe/fake_suppressions.h"
 #include "tests/engine/observe/fake_throttle.h"
+#include "tests/engine/observe/fake_traces.h"
 
 namespace postrider::observe {
 
@@ -71,10 +72,11 @@ class FakeControl final : public Control {
   }
 
   // Of this and what stands beside it.
-  Controls All() { return {*this, suppressions, throttle}; }
+  Controls All() { return {*this, suppressions, throttle, traces}; }
 
   FakeSuppressions suppressions;
   FakeThrottle throttle;
+  FakeTraces traces;
   Snapshot snapshot;
   UnmatchedReplies unmatched;
   std::vector<queue::CampaignPtr> campaigns;
