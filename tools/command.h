@@ -59,11 +59,10 @@ struct ChangeRequest {
   AdminPlace daemon;
   std::string action;
   std::string campaign;
-  std::string at;  // with campaign: what a guard holds at this provider (or site)
   bool all = false;
   std::string site;
   std::string source;
-  std::string at;  // of source: at this provider or site alone
+  std::string at;  // with source, or with campaign: at this provider or site alone
 };
 [[nodiscard]] int RunChange(const ChangeRequest& request);
 
