@@ -647,7 +647,11 @@ Result<void> StoreWriter::Commit() {
   }
   StageDirty();
   suppressions_.StageCounts();
-  if (batch_.operations() == 0) return {};
+  if (batch_.operations() == 0) {
+    // What was read and found to need no change is forgotten all the same.
+    suppressions_.Committed();
+    return {};
+  }
   if (auto written = shared_.tables.Write(batch_); !written) return written;
   batch_.Clear();
   // Published before new records may be read past: a reader takes its page first and its view second.

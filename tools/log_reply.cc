@@ -91,7 +91,8 @@ Result<LogLines> LogLines::Open(const std::filesystem::path& file) {
   LogLines lines;
   if (file == "-") return lines;
   lines.files_ = queue::MakeSystemFiles();
-  auto input = intake::OpenListInput(*lines.files_, file);
+  std::error_code ignored;
+  auto input = intake::OpenListInput(*lines.files_, std::filesystem::absolute(file, ignored));
   if (!input) return std::unexpected(std::move(input).error());
   lines.input_ = *std::move(input);
   return lines;

@@ -101,7 +101,10 @@ int RunPlan(const PlanRequest& request) {
   if (request.path.extension() == ".eml") {
     return ReportUsage(kName, {ErrorCode::kInvalid, "expected a campaign's directory; a single message goes at once"});
   }
-  const auto source = intake::ReadCampaign(*options, *files, request.path, now, request.path.string() + "/");
+  std::error_code ignored;
+  std::filesystem::path path = std::filesystem::absolute(request.path, ignored).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  const auto source = intake::ReadCampaign(*options, *files, path, now, path.string() + "/");
   if (!source) return fail(source.error());
 
   const Terminal terminal = Terminal::Detect();
@@ -109,7 +112,7 @@ int RunPlan(const PlanRequest& request) {
   DomainCounts counts;
   std::uint64_t rows = 0;
   const intake::CampaignReport report =
-      intake::CheckCampaign(*options, *files, *clock, request.path, [&](const queue::NewRow& row) {
+      intake::CheckCampaign(*options, *files, *clock, path, [&](const queue::NewRow& row) {
         counts.Add(row.domain);
         if (++rows % kRowsBetweenLooks == 0) ticker.Show([&] { return FormatCount(rows) + " recipients read"; });
       });

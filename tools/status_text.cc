@@ -247,7 +247,7 @@ std::string RenderFound(const FoundView& found, Wall now, const Terminal& termin
     if (!event.mx_host.empty()) out += " at " + Printable(event.mx_host);
     if (event.code > 0) fmt::format_to(std::back_inserter(out), ": {}", event.code);
     if (!event.reply.empty()) out += (event.code > 0 ? " " : ": ") + Printable(event.reply);
-    out += event.final ? "\n" : " (goes on)\n";
+    out += event.final || event.event == "path" ? "\n" : " (goes on)\n";
   }
   if (out.empty()) out = fmt::format("nothing is known of {}\n", Printable(found.address));
   return out;

@@ -106,7 +106,8 @@ class Lines {
     auto lines = std::make_unique<Lines>();
     if (file == "-") return lines;
     lines->files_ = queue::MakeSystemFiles();
-    auto input = intake::OpenListInput(*lines->files_, file);
+    std::error_code ignored;
+    auto input = intake::OpenListInput(*lines->files_, std::filesystem::absolute(file, ignored));
     if (!input) return std::unexpected(std::move(input).error());
     lines->input_ = *std::move(input);
     struct stat status {};

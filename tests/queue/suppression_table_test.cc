@@ -1,6 +1,7 @@
 // The suppression list in the store: who may stage, what is seen when, what a crash leaves.
 
 #include <gmock/gmock.h>
+#include <malloc.h>
 
 #include <map>
 #include <random>
@@ -194,6 +195,18 @@ TEST_F(SuppressionTest, ChangesNothingTheSecondTime) {
   EXPECT_EQ(tally.replaced, 0u);
   EXPECT_EQ(store_->MatchSuppressions("ana@a.test")->entries[0].why, "asked for it");
   EXPECT_EQ(CountsOf("").addresses, 2u);
+}
+
+TEST_F(SuppressionTest, RemembersNothingOfEntriesThatChangedNothing) {
+  constexpr std::size_t kBatch = 1000;
+  std::vector<std::vector<Suppression>> batches(20);
+  for (std::size_t i = 0; i < batches.size() * kBatch; ++i) {
+    batches[i / kBatch].push_back(Entry("news", "user" + std::to_string(i) + "@a.test"));
+  }
+  for (const auto& batch : batches) EXPECT_EQ(Put(batch).added, kBatch);
+  const std::size_t before = mallinfo2().uordblks;
+  for (const auto& batch : batches) EXPECT_EQ(Put(batch).unchanged, kBatch);
+  EXPECT_LT(mallinfo2().uordblks, before + (4 << 20));
 }
 
 TEST_F(SuppressionTest, SeesWhatIsStagedInTheSameBatch) {

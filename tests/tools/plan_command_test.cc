@@ -150,6 +150,13 @@ TEST_F(PlanCommandTest, CountsTheDomainsOfOneMxTogether) {
   EXPECT_EQ(top.at("receivers").at(1).at("name"), "other domains");
 }
 
+TEST_F(PlanCommandTest, TakesAPathAsItWasGiven) {
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  EXPECT_THAT(Plan({"offer/", "--no-dns"}).out, HasSubstr("offer: 3,610 recipients"));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(PlanCommandTest, WarnsIfItWouldExpireBefore) {
   const auto soon =
       std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now()) + std::chrono::minutes(10);

@@ -179,6 +179,14 @@ TEST_F(SuppressCommandTest, ImportsAFileOfAnyFormAndSaysWhichLinesAreWrong) {
   EXPECT_EQ(json::parse(again.out)["unchanged"], 9000);
 }
 
+TEST_F(SuppressCommandTest, TakesAPathAsItWasGiven) {
+  (void)File("list.txt", "ana@example.org\n");
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  EXPECT_EQ(Suppress({"import", "list.txt"}).out, "1 lines: 1 added\n");
+  std::filesystem::current_path(before);
+}
+
 TEST_F(SuppressCommandTest, ImportsCompressedLists) {
   const std::string file = (directory_.path() / "list.txt.gz").string();
   gzFile out = gzopen(file.c_str(), "wb");

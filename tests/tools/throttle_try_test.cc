@@ -92,6 +92,14 @@ TEST_F(ThrottleTryTest, ReadsADirectoryOfLogFilesCompressedOnesToo) {
   EXPECT_THAT(Try({Path("rules.toml"), "--log", directory_.path().string()}).out, HasSubstr("2 of 2 replies"));
 }
 
+TEST_F(ThrottleTryTest, TakesAPathAsItWasGiven) {
+  Write("a.jsonl", Line(1, "no cake"));
+  const std::filesystem::path before = std::filesystem::current_path();
+  std::filesystem::current_path(directory_.path());
+  EXPECT_THAT(Try({"rules.toml", "--log", "a.jsonl"}).out, HasSubstr("1 of 1 replies"));
+  std::filesystem::current_path(before);
+}
+
 TEST_F(ThrottleTryTest, ComparesWithTheLogWithoutOtherRules) {
   const std::string file = Write("a.jsonl", Line(1, "5.1.1 no such user"));
   const Outcome outcome = Try({"--log", file});
