@@ -24,6 +24,12 @@ bool SpeaksAboutUs(std::string_view text) {
   return std::ranges::any_of(kWords, [text](std::string_view word) { return Contains(text, word); });
 }
 
+// Words of a refusal that is about the mailbox.
+bool SpeaksAboutMailbox(std::string_view text) {
+  static constexpr std::string_view kWords[] = {"user", "mailbox", "recipient", "account", "address", "no such"};
+  return std::ranges::any_of(kWords, [text](std::string_view word) { return Contains(text, word); });
+}
+
 // The connection failed, broke or timed out; no server said a word about anybody's mail.
 Verdict NoReply(Stage stage) {
   switch (stage) {
@@ -106,7 +112,10 @@ Verdict PermanentAboutRecipient(const Reply& reply, const std::optional<Enhanced
   if (!enhanced) {
     // RFC 5321 section 4.2.3: 550 no mailbox, 551 not local, 553 no such name.
     const bool names_mailbox = reply.code == 550 || reply.code == 551 || reply.code == 553;
-    if (names_mailbox && !SpeaksAboutUs(reply.text)) return Bounce(Category::kBadMailbox);
+    // The number alone, or words that nobody knows, end the mail but do not make the mailbox a bad one.
+    if (names_mailbox && !SpeaksAboutUs(reply.text)) {
+      return Bounce(SpeaksAboutMailbox(reply.text) ? Category::kBadMailbox : Category::kOther);
+    }
     return Defer(Category::kOther, Scope::kPath);
   }
   // A code that hides behind words weighs less than they do: "your sender address is unknown (#5.1.1)".

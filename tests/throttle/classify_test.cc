@@ -75,6 +75,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"550 5.2.1 DisabledUser", Stage::kRcpt, Category::kInactiveMailbox, kBounced, kRecipient},
                     Case{"552 5.2.2 over quota", Stage::kRcpt, Category::kQuotaIssues, kBounced, kRecipient},
                     Case{"552 5.2.3 too long", Stage::kContent, Category::kPolicyRelated, kBounced, kRecipient},
+                    // Digits alone, or words that nobody knows, make no mailbox a bad one.
+                    Case{"550", Stage::kRcpt, Category::kOther, kBounced, kRecipient},
+                    Case{"553 5-7-5", Stage::kRcpt, Category::kOther, kBounced, kRecipient},
+                    Case{"550 Requested action aborted", Stage::kContent, Category::kOther, kBounced, kRecipient},
                     Case{"550 no such user", Stage::kRcpt, Category::kBadMailbox, kBounced, kRecipient},
                     Case{"551 user not local", Stage::kRcpt, Category::kBadMailbox, kBounced, kRecipient},
                     Case{"553 mailbox name not allowed", Stage::kContent, Category::kBadMailbox, kBounced,
