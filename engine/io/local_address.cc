@@ -1,10 +1,15 @@
 #include "engine/io/local_address.h"
 
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
+#include <memory>
+#include <optional>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -12,6 +17,22 @@
 #include "engine/io/socket_address.h"
 
 namespace postrider::io {
+namespace {
+
+std::optional<IpAddress> AddressOf(const sockaddr& kernel) {
+  KernelAddress address;
+  if (kernel.sa_family == AF_INET) {
+    address.length = sizeof address.ipv4;
+  } else if (kernel.sa_family == AF_INET6) {
+    address.length = sizeof address.ipv6;
+  } else {
+    return std::nullopt;
+  }
+  std::memcpy(&address.any, &kernel, address.length);
+  return FromKernel(address).ip;
+}
+
+}  // namespace
 
 Result<void> CheckLocalAddress(const IpAddress& address) {
   // A datagram socket: its port is in no connection's way.
@@ -29,6 +50,21 @@ Result<void> CheckLocalAddress(const IpAddress& address) {
   }
   return Fail(ErrorCode::kInvalid, fmt::format("{} cannot be used on this host: {}", ToString(address),
                                                std::generic_category().message(error)));
+}
+
+Result<void> CheckLocalInterface(const IpAddress& address) {
+  if (Result<void> checked = CheckLocalAddress(address); !checked) return checked;
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) return {};  // says nothing about the address
+  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owned(list, &freeifaddrs);
+  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || AddressOf(*one->ifa_addr) != address) continue;
+    constexpr unsigned kUp = IFF_UP | IFF_RUNNING;
+    if ((one->ifa_flags & kUp) == kUp) return {};
+    return Fail(ErrorCode::kInvalid,
+                fmt::format("{} is on the interface {}, which is down", ToString(address), one->ifa_name));
+  }
+  return {};  // of a network that the host takes as its own, such as 127.0.0.0/8
 }
 
 }  // namespace postrider::io

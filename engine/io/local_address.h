@@ -9,5 +9,7 @@ namespace postrider::io {
 
 // kInvalid: the host does not have it. The sentence names the address.
 [[nodiscard]] Result<void> CheckLocalAddress(const IpAddress& address);
+// Also that the interface which has it is up. For while it runs: at the start an interface may still be coming up.
+[[nodiscard]] Result<void> CheckLocalInterface(const IpAddress& address);
 
 }  // namespace postrider::io

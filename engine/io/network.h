@@ -84,6 +84,9 @@ class Network {
   [[nodiscard]] virtual Result<std::unique_ptr<Listener>> Listen(const SocketAddress& address, bool reuse_port,
                                                                  AcceptHandler& handler) = 0;
   [[nodiscard]] virtual std::unique_ptr<Watch> WatchDescriptor(int descriptor, ReadinessHandler& handler) = 0;
+  // Whether connections can be made from this address now; the sentence says what is wrong. Asks the kernel: for when a
+  // connect failed, not for each.
+  [[nodiscard]] virtual Result<void> CheckLocal(const IpAddress& address) = 0;
 };
 
 }  // namespace postrider::io

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "config/check.h"
+#include "engine/io/local_address.h"
 #include "engine/io/ring_socket.h"
 #include "engine/io/socket_address.h"
 
@@ -181,6 +182,8 @@ Result<std::unique_ptr<Listener>> RingNetwork::Listen(const SocketAddress& addre
   }
   return std::make_unique<RingListener>(*new ListenerObject(ring_, timers_, now_, descriptor, handler));
 }
+
+Result<void> RingNetwork::CheckLocal(const IpAddress& address) { return CheckLocalInterface(address); }
 
 std::unique_ptr<Watch> RingNetwork::WatchDescriptor(int descriptor, ReadinessHandler& handler) {
   return std::make_unique<RingWatch>(*new WatchObject(ring_, descriptor, handler));

@@ -17,6 +17,7 @@ class RingNetwork final : public Network {
   [[nodiscard]] Result<std::unique_ptr<Listener>> Listen(const SocketAddress& address, bool reuse_port,
                                                          AcceptHandler& handler) override;
   [[nodiscard]] std::unique_ptr<Watch> WatchDescriptor(int descriptor, ReadinessHandler& handler) override;
+  [[nodiscard]] Result<void> CheckLocal(const IpAddress& address) override;
 
  private:
   Ring& ring_;

@@ -19,5 +19,13 @@ TEST(LocalAddress, IsNotOneOfTheDocumentationNetworks) {
   }
 }
 
+TEST(LocalAddress, IsUsableWhileItsInterfaceIsUp) {
+  EXPECT_TRUE(CheckLocalInterface(IpAddress::Parse("127.0.0.1").value()).has_value());
+  EXPECT_TRUE(CheckLocalInterface(IpAddress::Parse("127.8.7.6").value()).has_value());
+  const Result<void> checked = CheckLocalInterface(IpAddress::Parse("192.0.2.10").value());
+  ASSERT_FALSE(checked.has_value());
+  EXPECT_EQ(checked.error().message, "192.0.2.10 is not an address of this host");
+}
+
 }  // namespace
 }  // namespace postrider::io
