@@ -32,6 +32,8 @@ std::string PauseKey(const observe::PauseTarget& target) {
       return "pause/site/" + target.name;
     case Target::kSource:
       return "pause/source/" + target.name;
+    case Target::kCampaignAt:  // a guard's, which the cores keep themselves
+      return "pause/campaign/" + target.name + "/" + target.at;
   }
   return {};
 }
@@ -405,6 +407,10 @@ Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) 
   using Target = delivery::CoreCommand::Target;
   const std::string quoted = "\"" + target.name + "\"";
   if (target.target == Target::kAll) return {};
+  if (target.target == Target::kCampaignAt) {
+    if (!pause) return CheckGuard(target);
+    return Fail(ErrorCode::kInvalid, "a campaign is paused as a whole, or at one provider by the guards alone");
+  }
   if (pause && target.target == Target::kSource) {
     const OptionsPtr known = options();
     std::string names;
@@ -417,8 +423,34 @@ Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) 
   const std::string key = PauseKey(target);
   const auto is_key = [&](const auto& entry) { return entry.first == key; };
   if (pause || std::ranges::any_of(store_->ReadState(key), is_key)) return {};
-  return Fail(ErrorCode::kNotFound, std::string(target.target == Target::kSite ? "the site " : "the source ") + quoted +
-                                        " is not paused; `postrider status` lists what is");
+  if (target.target == Target::kSite) return CheckGuard(target);
+  return Fail(ErrorCode::kNotFound, "the source " + quoted + " is not paused; `postrider status` lists what is");
+}
+
+// Something of a guard's is to be lifted: it holds this campaign at this receiver, or doubts this site.
+Result<void> Daemon::CheckGuard(const observe::PauseTarget& target) {
+  const bool of_campaign = target.target == delivery::CoreCommand::Target::kCampaignAt;
+  std::string places;
+  for (const delivery::CoreSnapshot& core : Collect(false).cores) {
+    for (const delivery::GuardSnapshot& guard : core.guards) {
+      if (guard.state != delivery::GuardState::kTripped) continue;
+      if (!of_campaign) {
+        if (guard.kind == delivery::GuardKind::kBounceStorm && guard.receiver == target.name) return {};
+        continue;
+      }
+      if (guard.kind != delivery::GuardKind::kCampaign || guard.campaign != target.name) continue;
+      if (guard.receiver == target.at) return {};
+      places += (places.empty() ? "" : ", ") + guard.receiver;
+    }
+  }
+  if (!of_campaign) {
+    return Fail(ErrorCode::kNotFound,
+                "the site \"" + target.name + "\" is not paused; `postrider status` lists what is");
+  }
+  if (const auto campaign = FindCampaign(target.name); !campaign) return std::unexpected(campaign.error());
+  return Fail(ErrorCode::kNotFound,
+              "nothing holds " + target.name + " at \"" + target.at + "\"" +
+                  (places.empty() ? "; `postrider status` lists what is held" : "; it is held at: " + places));
 }
 
 Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
@@ -442,6 +474,7 @@ Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
   command.kind = pause ? delivery::CoreCommand::Kind::kPause : delivery::CoreCommand::Kind::kResume;
   command.target = target.target;
   command.name = target.name;
+  command.at = target.at;
   Post(command);
   return {};
 }

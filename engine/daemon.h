@@ -81,6 +81,7 @@ class Daemon : public observe::Control {
   // Asks each core for a snapshot and waits for the answers, into last_snapshots_. With collect_mutex_ held.
   void AskCores(bool with_domains, bool with_unmatched);
   Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
+  Result<void> CheckGuard(const observe::PauseTarget& target);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
   void StopSending(std::string reason);

@@ -13,7 +13,6 @@ namespace {
 constexpr double kAssumedShare = 0.05;
 // The usual share follows over so many tries.
 constexpr double kUsualOver = 2000;
-constexpr std::chrono::hours kBelieved{24};
 
 template <std::size_t kSlots>
 std::int64_t SlotOf(Monotonic now, std::chrono::seconds window) {
@@ -109,7 +108,9 @@ Finding CampaignGuard::Describe(std::string_view campaign, std::string_view rece
         fmt::format("it pauses there at {} refused for good or {} as spam; look at the list's age and source",
                     Percent(numbers_.campaign_pause_bounces), Percent(numbers_.campaign_pause_spam_blocks));
   } else {
-    finding.go_on = "its mail waits there and goes on elsewhere; correct the cause, then resume the campaign";
+    finding.go_on =
+        fmt::format("its mail waits there and goes on elsewhere; correct the cause, then `postrider resume {} --at {}`",
+                    campaign, receiver);
   }
   return finding;
 }
@@ -166,8 +167,8 @@ Finding BounceStorm::Describe(std::string_view site) const {
                             sum.first, sum.tries, Percent(sum.FirstShare()), Percent(UsualShare()));
   finding.go_on = fmt::format(
       "nobody is suppressed and the recipients are tried again later, until the share falls below {} or for {} hours; "
-      "resume the site to believe it now",
-      Percent(Threshold() / 2), std::chrono::duration_cast<std::chrono::hours>(numbers_.storm_longest).count());
+      "`postrider resume --site {}` to believe it now",
+      Percent(Threshold() / 2), std::chrono::duration_cast<std::chrono::hours>(numbers_.storm_longest).count(), site);
   return finding;
 }
 
@@ -247,7 +248,7 @@ Finding NetworkGuard::Describe() const {
 // ---- DomainGuard
 
 DomainGuard::Sums DomainGuard::Sum(Monotonic now) const {
-  const std::int64_t slot = SlotOf<std::tuple_size_v<decltype(slots_)>>(now, numbers_.domains_window);
+  const std::int64_t slot = SlotNumber(now);
   Sums sums;
   for (const Slot& one : slots_) {
     if (one.number + static_cast<std::int64_t>(slots_.size()) <= slot) continue;
@@ -257,11 +258,15 @@ DomainGuard::Sums DomainGuard::Sum(Monotonic now) const {
   return sums;
 }
 
+std::int64_t DomainGuard::SlotNumber(Monotonic now) const {
+  return SlotOf<std::tuple_size_v<decltype(slots_)>>(now, numbers_.domains_window);
+}
+
 bool DomainGuard::Count(Monotonic now, std::uint64_t domain, bool missing) {
   Seen& seen = seen_[domain % seen_.size()];
   if (seen.domain == domain && seen.at > now - numbers_.domains_window) return false;
   seen = {domain, now};
-  const std::int64_t number = SlotOf<std::tuple_size_v<decltype(slots_)>>(now, numbers_.domains_window);
+  const std::int64_t number = SlotNumber(now);
   Slot& slot = slots_[static_cast<std::size_t>(number) % slots_.size()];
   if (slot.number != number) slot = Slot{.number = number};
   ++(missing ? slot.missing : slot.found);
@@ -299,7 +304,7 @@ Finding DomainGuard::Describe() const {
       at_trip_.missing, at_trip_.missing + at_trip_.found, numbers_.domains_window.count());
   finding.go_on = fmt::format(
       "mail for domains that do not exist waits as after any DNS trouble, until fewer than {} of those looked up are "
-      "missing; resume to believe the answers for a day",
+      "missing; `postrider resume --all` to believe the answers for a day",
       Percent(numbers_.domains_missing_share / 2));
   return finding;
 }

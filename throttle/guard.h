@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 
+#include "config/error.h"
 #include "config/options.h"
 #include "config/time.h"
 #include "throttle/limit.h"
@@ -45,6 +46,7 @@ class ShareWindow {
   // Returns the block that fell away, mostly an empty one.
   Block Count(bool first, bool second = false);
   void Clear() { blocks_ = {}; }
+  void Restore(const Block& sum);
   [[nodiscard]] Block Sum() const;
 
  private:
@@ -69,6 +71,10 @@ class CampaignGuard {
   void Resume();
   [[nodiscard]] Finding Describe(std::string_view campaign, std::string_view receiver) const;
 
+  // What an alarm needs to outlive a restart; empty: nothing. Restore: into a new guard.
+  [[nodiscard]] std::string Encode(const Now& now) const;
+  Result<void> Restore(const Now& now, std::string_view bytes);
+
  private:
   GuardNumbers numbers_;
   ShareWindow window_;
@@ -91,6 +97,10 @@ class BounceStorm {
   void Resume();
   [[nodiscard]] double UsualShare() const;
   [[nodiscard]] Finding Describe(std::string_view site) const;
+
+  // What an alarm needs to outlive a restart; empty: nothing. Restore: into a new guard.
+  [[nodiscard]] std::string Encode(const Now& now) const;
+  Result<void> Restore(const Now& now, std::string_view bytes);
 
  private:
   [[nodiscard]] double Threshold() const;
@@ -161,7 +171,12 @@ class DomainGuard {
   void Resume(Monotonic now);
   [[nodiscard]] Finding Describe() const;
 
+  // What an alarm needs to outlive a restart; empty: nothing. Restore: into a new guard.
+  [[nodiscard]] std::string Encode(const Now& now) const;
+  Result<void> Restore(const Now& now, std::string_view bytes);
+
  private:
+  static constexpr std::chrono::hours kBelieved{24};
   struct Slot {
     std::int64_t number = -1;
     std::uint32_t found = 0;
@@ -177,6 +192,7 @@ class DomainGuard {
     [[nodiscard]] double Share() const { return missing == 0 ? 0 : static_cast<double>(missing) / (found + missing); }
   };
   [[nodiscard]] Sums Sum(Monotonic now) const;
+  [[nodiscard]] std::int64_t SlotNumber(Monotonic now) const;
 
   GuardNumbers numbers_;
   std::array<Slot, 12> slots_{};

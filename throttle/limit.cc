@@ -54,6 +54,8 @@ std::string_view ToString(Limit limit) {
       return "guard";
     case Limit::kWindow:
       return "window";
+    case Limit::kSourceGone:
+      return "source-gone";
     case Limit::kUnsynced:
       return "unsynced";
     case Limit::kCoreConnections:

@@ -36,8 +36,9 @@ enum class Limit : std::uint8_t {
   kSourceConnections,
   kPoolConnections,
   kSenderConnections,
-  kGuard,   // a guard of throttle/guard.h holds it
-  kWindow,  // outside the campaign's hours
+  kGuard,       // a guard of throttle/guard.h holds it
+  kWindow,      // outside the campaign's hours
+  kSourceGone,  // this host has not the source's address now
   // of the core
   kUnsynced,         // too many outcomes are not durable yet
   kCoreConnections,  // all that one core may have open

@@ -42,6 +42,10 @@ int RunChange(const ChangeRequest& request) {
   } else if (!request.source.empty()) {
     body["source"] = request.source;
     what = "source " + request.source;
+  } else if (!request.at.empty()) {
+    body["campaign"] = request.campaign;
+    body["at"] = request.at;
+    what = request.campaign + " at " + request.at;
   } else {
     path = fmt::format("/api/v1/campaigns/{}/{}", observe::PercentEncode(request.campaign), request.action);
     what = request.campaign;

@@ -308,6 +308,10 @@ void AddChange(CLI::App& app, Chosen& chosen, const std::string& action, const s
   target.add_option("--site", request->site, "one site, as `postrider queue` names it")->type_name("SITE");
   target.add_option("--source", request->source, "one source of the configuration")->type_name("SOURCE");
   target.require_option(1);
+  if (action != "resume") return;
+  command.add_option("--at", request->at, "only what a guard holds of it at this provider, or site")
+      ->type_name("PROVIDER")
+      ->needs(campaign);
 }
 
 void AddChanges(CLI::App& app, Chosen& chosen) {
@@ -321,8 +325,13 @@ Examples:
   postrider pause --all)",
             true);
   AddChange(app, chosen, "resume", "let go on what is paused, or release a campaign that is held", R"(
+What a guard has paused of a campaign at one provider goes on with --at; the guard counts anew from then on.
+`postrider status` says what is held where, and why. With --site also a guard's doubt about what a site says of its
+mailboxes ends, with --all one about domains that do not exist.
+
 Examples:
   postrider resume 2026-11-24-offer
+  postrider resume 2026-11-24-offer --at google
   postrider resume --all)",
             true);
   AddChange(app, chosen, "cancel", "end a campaign: what was not sent yet never will be", R"(

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "tools/status_text.h"
 #include "tools/table.h"
 #include "tools/text.h"
 
@@ -96,7 +97,8 @@ std::string RenderDomains(const QueueView& queue, Wall now, const Terminal& term
 std::string RenderQueue(const QueueView& queue, Wall now, const Terminal& terminal) {
   if (queue.sites.empty() && queue.domains.empty()) return "the queue is empty\n";
   std::string out;
-  if (!queue.sites.empty()) out = RenderSites(queue, now, terminal) + "\n";
+  if (!queue.guards.empty()) out = RenderGuards(queue.guards, terminal) + "\n";
+  if (!queue.sites.empty()) out += RenderSites(queue, now, terminal) + "\n";
   if (!queue.domains.empty()) out += RenderDomains(queue, now, terminal) + "\n";
   out += Amount(queue.total);
   if (queue.total.oldest) out += ", the oldest for " + FormatSince(queue.total.oldest, now);

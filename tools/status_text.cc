@@ -104,6 +104,16 @@ std::optional<double> CampaignRates::Of(const CampaignView& campaign, Wall now) 
   return static_cast<double>(campaign.totals.ended()) / span.count();
 }
 
+std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal) {
+  std::string out;
+  for (const GuardView& guard : guards) {
+    const std::string what = guard.source.empty() ? guard.guard : guard.guard + " " + guard.source;
+    const std::string line = fmt::format("{}{}: {}", guard.tripped ? "" : "warning, ", what, guard.reason);
+    out += terminal.Paint(guard.tripped ? Tone::kBad : Tone::kWarning, Printable(line)) + "\n";
+  }
+  return out;
+}
+
 std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
   const auto uptime = std::chrono::seconds(static_cast<std::int64_t>(status.uptime_seconds));
   std::string out =
@@ -120,6 +130,7 @@ std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
   if (!status.last_reload_good)
     warn(Tone::kWarning, "the last reload was refused; the configuration before it is in force");
   for (const std::string& pause : status.pauses) warn(Tone::kWarning, "paused: " + pause);
+  out += RenderGuards(status.guards, terminal);
   if (status.lateness_seconds >= 10) {
     warn(Tone::kWarning,
          fmt::format("late: a job is due for {} and no limit holds it",

@@ -25,6 +25,8 @@ class CampaignRates {
 // A campaign that goes nowhere from here.
 [[nodiscard]] bool IsOver(const CampaignView& campaign);
 
+// A line per guard that holds something or warns of it; empty: none does.
+[[nodiscard]] std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal);
 // The lines about the whole: health, rate, connections, totals, what is paused.
 [[nodiscard]] std::string RenderSummary(const StatusView& status, const Terminal& terminal);
 // The table of campaigns with bar, rate and time left.

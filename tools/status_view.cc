@@ -61,6 +61,17 @@ std::string Pause(const json& object) {
   return "all";
 }
 
+std::vector<GuardView> Guards(const json& array) {
+  std::vector<GuardView> guards;
+  for (const json& one : array) {
+    guards.push_back({.guard = Text(one, "guard"),
+                      .tripped = Text(one, "state") == "tripped",
+                      .source = Text(one, "source"),
+                      .reason = Text(one, "reason")});
+  }
+  return guards;
+}
+
 StatusView Status(const json& object) {
   StatusView view;
   view.version = Text(object, "version");
@@ -84,6 +95,7 @@ StatusView Status(const json& object) {
   view.resident_bytes = Count(object.at("process"), "resident_bytes");
   view.last_reload_good = object.at("last_reload").value("good", true);
   for (const json& pause : object.at("pauses")) view.pauses.push_back(Pause(pause));
+  view.guards = Guards(object.at("guards"));
   for (const json& campaign : object.at("campaigns")) view.campaigns.push_back(Campaign(campaign));
   return view;
 }
@@ -118,6 +130,7 @@ SiteView Site(const json& object) {
 QueueView Queue(const json& object) {
   QueueView view;
   for (const json& site : object.at("sites")) view.sites.push_back(Site(site));
+  view.guards = Guards(object.at("guards"));
   view.elsewhere = Mail(object.at("elsewhere"));
   view.total = Mail(object.at("total"));
   view.age_limits_minutes = object.at("age_limits_minutes").get<std::vector<std::uint64_t>>();

@@ -44,6 +44,13 @@ struct CampaignView {
   std::string note;                  // why it is held, failed or paused
 };
 
+struct GuardView {
+  std::string guard;
+  bool tripped = false;  // else a warning
+  std::string source;    // of "source gone"
+  std::string reason;    // with how to go on
+};
+
 struct StatusView {
   std::string version;
   std::string host_name;
@@ -65,6 +72,7 @@ struct StatusView {
   std::uint64_t resident_bytes = 0;
   bool last_reload_good = true;
   std::vector<std::string> pauses;  // "all", "site mx.example.org", ...
+  std::vector<GuardView> guards;
   std::vector<CampaignView> campaigns;
 };
 
@@ -103,6 +111,7 @@ struct DomainView {
 
 struct QueueView {
   std::vector<SiteView> sites;
+  std::vector<GuardView> guards;
   MailView elsewhere;  // of domains that no site has now
   MailView total;
   std::vector<std::uint64_t> age_limits_minutes;

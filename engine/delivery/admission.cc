@@ -301,10 +301,12 @@ void Admission::PumpSite(Site& site) {
   // Who was called and neither took its turn nor waits again has nothing to do with it now: the next in line is called.
   for (const std::unique_ptr<Path>& path : site.paths) {
     if (path->message_wait.called) {
-      path->owed = path->opening > 0;
+      // Its turn is kept for it while its connection is being made, or waits to be.
+      path->owed = path->opening > 0 || path->connect_wait.line != nullptr;
       path->message_wait.Leave();
     }
     if (path->connect_wait.called) path->connect_wait.Leave();
+    if (path->owed && !site.HasReady()) path->owed = false;
   }
 }
 
@@ -352,7 +354,7 @@ void Admission::OpenMore(Feed& feed) {
     ++refused;
     Path* path = parts_.sites->PathOf(feed, source);
     if (path == nullptr || !MayUse(feed, *path)) continue;
-    if (WaitLine* line = urgent ? nullptr : path->LineBefore()) {
+    if (WaitLine* line = urgent || path->owed ? nullptr : path->LineBefore()) {
       // Its messages wait already: a further connection would wait with them.
       line->Join(path->message_wait, Monotonic::max(), false);
       continue;
@@ -396,9 +398,20 @@ void Admission::WaitToConnect(Path& path, const Refusal& refusal, bool urgent) {
   Wait(path, about_messages ? path.message_wait : path.connect_wait, refusal, urgent);
   if (limit != Limit::kConnections && limit != Limit::kTotalConnections) return;
   Account& account = limit == Limit::kConnections ? path.account : path.widest();
-  Connection* idle = account.idle.front();
-  if (idle == nullptr && path.at_provider != nullptr) idle = path.at_provider->idle.front();
+  Connection* idle = LeastUseful(account);
+  if (idle == nullptr && path.at_provider != nullptr) idle = LeastUseful(*path.at_provider);
   if (idle != nullptr && &idle->path() != &path) idle->Quit();
+}
+
+// Of an account's idle connections one without work; else the one that was used last, for in turns it is the last to be
+// needed again.
+Connection* Admission::LeastUseful(Account& account) {
+  Connection* last = nullptr;
+  for (Connection* one = account.idle.front(); one != nullptr; one = account.idle.Next(*one)) {
+    if (!one->path().site.HasReady()) return one;
+    last = one;
+  }
+  return last;
 }
 
 // The core's own limit of connections: an idle one makes room for one that has work.
@@ -536,6 +549,8 @@ void Admission::Pause(CoreCommand::Target target, const std::string& name, bool 
     case CoreCommand::Target::kSource:
       change(paused_sources_);
       break;
+    case CoreCommand::Target::kCampaignAt:  // DestinationTable's
+      return;
   }
   for (auto& [key, site] : parts_.sites->sites()) {
     site->paused = SitePaused(*site);

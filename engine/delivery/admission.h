@@ -82,6 +82,7 @@ class Admission {
   [[nodiscard]] bool HasReady(const Path& path, MailClass mail_class) const;
   WindowJob* Refuse(Path& path, Limit binding);
   void Wait(Path& path, WaitSpot& spot, const Refusal& refusal, bool urgent);
+  [[nodiscard]] static Connection* LeastUseful(Account& account);
   void WaitToConnect(Path& path, const Refusal& refusal, bool urgent);
   void WakeAt(Site& site, Monotonic when);
   [[nodiscard]] CampaignPart& PartOf(Site& site, Share& share);

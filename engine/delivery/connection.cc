@@ -323,12 +323,7 @@ void Connection::OnTimer() {
       HostFailed(Stage::kDns, "the resolver gave no answer");
       return NextHost();
     case Phase::kConnecting:
-      socket_.reset();
-      ++parts_.counts.connect_failures;
-      parts_.settlement->ConnectTried(path_.site, false);
-      connect_problem_ = fmt::format("connect from {} to {} port {}: no answer", path_.source.name, remote_text_,
-                                     path_.site.target.hosts[host_].port);
-      return NextAddress();
+      return ConnectFailed("no answer", false);
     case Phase::kHandshaking:
       return TlsBroke("no answer during the TLS handshake");
     case Phase::kIdle:

@@ -116,6 +116,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void OnAddresses(const dns::AddressAnswer& answer);
   void NextAddress();
   void HostFailed(Stage stage, std::string problem);
+  void ConnectFailed(std::string problem, bool somebody_is_there);
+  void HostWaitsForSource();
   void BeginHandshake();
   void BeginConversation();
   void HandleTls(tls::TlsState state);

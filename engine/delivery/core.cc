@@ -11,6 +11,7 @@
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site_table.h"
+#include "engine/delivery/source_health.h"
 #include "engine/delivery/windows.h"
 #include "engine/policy/tls_memory.h"
 
@@ -54,6 +55,7 @@ class CoreMachine final : public Core {
   policy::TlsMemory tls_memory_;
   CampaignCache campaigns_;
   Leases leases_;
+  SourceHealth sources_;
   DestinationTable destinations_;
   SiteTable sites_;
   Windows windows_;
@@ -84,6 +86,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
       tls_memory_(parts_.options->tls),
       campaigns_(loop, *parts_.settings.limits),
       leases_(parts_),
+      sources_(parts_),
       destinations_(parts_),
       sites_(parts_),
       windows_(parts_),
@@ -96,6 +99,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   parts_.tls_memory = &tls_memory_;
   parts_.campaigns = &campaigns_;
   parts_.leases = &leases_;
+  parts_.sources = &sources_;
   parts_.destinations = &destinations_;
   parts_.sites = &sites_;
   parts_.windows = &windows_;
@@ -210,6 +214,12 @@ void CoreMachine::Obey(CoreCommand& command) {
     case CoreCommand::Kind::kPause:
       return admission_.Pause(command.target, command.name, true);
     case CoreCommand::Kind::kResume:
+      if (command.target == CoreCommand::Target::kCampaignAt) return destinations_.Resume(command.name, command.at);
+      if (command.target == CoreCommand::Target::kSite) sites_.BelieveAgain(command.name);
+      if (command.target == CoreCommand::Target::kAll && parts_.no_domains.Tripped(parts_.now())) {
+        parts_.no_domains.Resume(parts_.now());
+        backlog_.ScanNow(true);
+      }
       return admission_.Pause(command.target, command.name, false);
     case CoreCommand::Kind::kStopSending:
       return admission_.StopSending(true);
@@ -231,6 +241,7 @@ void CoreMachine::Reload(OptionsPtr options) {
   parts_.network.SetNumbers(parts_.options->guard);
   parts_.no_domains.SetNumbers(parts_.options->guard);
   leases_.Configure(*parts_.options);
+  sources_.Reload();
   sites_.Reload();
   windows_.Reload();
   admission_.Reloaded();
@@ -246,6 +257,7 @@ void CoreMachine::Drain(std::chrono::seconds deadline) {
 }
 
 void CoreMachine::Tick() {
+  sources_.Tick();
   windows_.Tick();
   sites_.Tick(parts_.now());
   destinations_.Tick();
@@ -271,11 +283,6 @@ void CoreMachine::AnswerSnapshots() {
 }
 
 }  // namespace
-
-CalendarDay UtcDay(std::string_view /*time_zone*/, Wall moment) {
-  const Wall start = std::chrono::floor<std::chrono::days>(moment);
-  return {start, start + std::chrono::days(1)};
-}
 
 std::unique_ptr<Core> MakeCore(CoreSettings settings, CorePorts ports, OptionsPtr options, io::Loop& loop,
                                tls::Tls& tls, dns::Resolver& resolver, std::unique_ptr<io::Random> random) {

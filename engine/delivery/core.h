@@ -25,7 +25,6 @@
 #include "queue/job.h"
 #include "queue/job_store.h"
 #include "queue/outcome.h"
-#include "throttle/calendar_day.h"
 #include "throttle/reply_classifier.h"
 #include "throttle/shared_limit.h"
 
@@ -80,13 +79,19 @@ struct CoreCommand {
     kSnapshot,  // answer in CorePorts::snapshots
     kDrain,     // no new transactions; QUIT; after `deadline` close what is left
   };
-  enum class Target : std::uint8_t { kAll, kSite, kSource };
+  enum class Target : std::uint8_t {
+    kAll,
+    kSite,
+    kSource,
+    kCampaignAt,  // the campaign `name` at the provider (or site) `at`; only kResume: what paused it is a guard
+  };
   Kind kind = Kind::kSnapshot;
   OptionsPtr options;
   ReplyClassifierPtr classifier;  // of kReload
   queue::CampaignPtr campaign;
   Target target = Target::kAll;
   std::string name;
+  std::string at;
   std::chrono::seconds deadline{};
   // Of kSnapshot, what is too big for every scrape.
   bool with_domains = false;    // the sites name their domains
@@ -105,9 +110,6 @@ struct CorePorts {
   std::vector<io::Mailbox<PeerMessage>*> from_peers;
 };
 
-// The day of Greenwich, whatever the zone.
-[[nodiscard]] CalendarDay UtcDay(std::string_view time_zone, Wall moment);
-
 struct CoreSettings {
   std::uint32_t core = 0;
   std::uint32_t cores = 1;
@@ -115,8 +117,6 @@ struct CoreSettings {
   std::uint64_t run = 0;
   // Limits that span cores; all cores of a process are given the same. Null: the core makes its own.
   std::shared_ptr<SharedLimits> limits{};
-  // Where days begin, for quotas.
-  CalendarDayFunction day_of = UtcDay;
   // Null: replies are judged by their codes alone.
   ReplyClassifierPtr classifier{};
   // What was kept from the last run (keys of this module, as PutState wrote them).

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/time_zone.h"
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/parts.h"
@@ -16,9 +17,16 @@ namespace postrider::delivery {
 namespace {
 
 constexpr std::string_view kSaved = "allowance/";
+// A transactional campaign whose sender is refused goes on at this rate: somebody waits for each of its messages.
+constexpr RateLimit kSlowed{1.0 / 60, 1};
 // A destination that nothing uses is kept so long for its history, longer while a limit still knows of what was sent.
 constexpr std::chrono::seconds kKeptVacant{60};
 constexpr std::size_t kDestinationsMax = 50'000;
+
+CalendarDay DayIn(std::string_view time_zone, Wall moment) {
+  const TimeZone::Day day = TimeZone::FindOrUtc(time_zone).DayOf(moment);
+  return {day.start, day.end};
+}
 
 std::string KeyOf(const Account& account) {
   return fmt::format("{}{}/{}", kSaved, account.source, account.destination.key);
@@ -29,12 +37,21 @@ std::string KeyOf(const Account& account) {
 Account::Account(Parts& parts, Destination& at, std::string from)
     : destination(at),
       source(std::move(from)),
-      allowance(parts.loop.now(), at.rule, parts.settings.day_of),
+      allowance(parts.loop.now(), at.rule, DayIn),
       messages(parts),
       connects(parts) {}
 
 CampaignPart::CampaignPart(Parts& parts, const CampaignEntry& campaign, const GuardNumbers& numbers)
     : name(campaign.spec().name), guard(numbers), timer([&parts, this] { parts.windows->Unhold(*this); }) {}
+
+Finding CampaignPart::Describe(std::string_view receiver) const {
+  if (slowed_by.empty()) return guard.Describe(name, receiver);
+  return {
+      .alarm = Alarm::kTripped,
+      .since = slowed_since,
+      .why = fmt::format("{} sends one message a minute at {}: its replies met the rule {}", name, receiver, slowed_by),
+      .go_on = fmt::format("correct the cause, then `postrider resume {} --at {}`", name, receiver)};
+}
 
 Destination::Destination(Parts& parts, std::string its_key, std::string its_name, bool provider)
     : key(std::move(its_key)),
@@ -76,7 +93,7 @@ void DestinationTable::Apply(Destination& destination, const EffectiveRule& rule
     account->connects.CallNext();
   }
   for (const auto& [id, part] : destination.campaigns) {
-    part->limit.Set(now.monotonic, rule.campaign_message_rate);
+    if (part->slowed_by.empty()) part->limit.Set(now.monotonic, rule.campaign_message_rate);
     parts_.windows->Unhold(*part);
   }
 }
@@ -131,6 +148,28 @@ CampaignPart& DestinationTable::PartOf(Destination& destination, const CampaignE
     part->limit.Set(parts_.now(), destination.rule.campaign_message_rate);
   }
   return *part;
+}
+
+bool DestinationTable::Slow(CampaignPart& part, const Destination& /*destination*/, std::string_view rule) {
+  if (!part.slowed_by.empty()) return false;
+  part.slowed_by = rule;
+  part.slowed_since = parts_.now();
+  part.limit.Set(parts_.now(), kSlowed);
+  return true;
+}
+
+void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
+  for (const auto& [key, destination] : destinations_) {
+    if (destination->name != at) continue;
+    for (const auto& [id, part] : destination->campaigns) {
+      if (part->name != campaign) continue;
+      part->guard.Resume();
+      if (!std::exchange(part->slowed_by, {}).empty()) {
+        part->limit.Set(parts_.now(), destination->rule.campaign_message_rate);
+      }
+      parts_.windows->Unhold(*part);
+    }
+  }
 }
 
 void DestinationTable::SetWarmUp(Account& account) {

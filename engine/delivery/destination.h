@@ -58,10 +58,14 @@ struct CampaignPart {
   ActionCounter actions;
   IntrusiveList<Lane, &Lane::feed_link> held;  // until the limit lets one go, or the guard is lifted
   io::Timer timer;
+  std::string slowed_by;  // the rule whose action made its rate a small one; empty: none did
+  Monotonic slowed_since{};
   std::uint32_t shares = 0;  // sites where it has mail
   Monotonic touched{};
 
   [[nodiscard]] bool Paused() const { return guard.alarm() == Alarm::kTripped; }
+  // What holds it there, or warns of it.
+  [[nodiscard]] Finding Describe(std::string_view receiver) const;
 };
 
 struct Destination {
@@ -93,6 +97,11 @@ class DestinationTable {
   void Leave(Site& site);
   [[nodiscard]] Account& AccountOf(Destination& destination, std::string_view source);
   [[nodiscard]] CampaignPart& PartOf(Destination& destination, const CampaignEntry& campaign);
+  // The campaign's sender is refused there: mail for which somebody waits goes on slowly. False: it does already.
+  bool Slow(CampaignPart& part, const Destination& destination, std::string_view rule);
+  // The operator lets the campaign go on at the provider (or site) of that name: what paused or slowed it there counts
+  // anew.
+  void Resume(std::string_view campaign, std::string_view at);
 
   // Saves what changed, and forgets destinations that nothing uses and whose history no longer matters.
   void Tick();

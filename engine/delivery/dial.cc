@@ -12,6 +12,7 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
+#include "engine/delivery/source_health.h"
 
 namespace postrider::delivery {
 namespace {
@@ -106,11 +107,16 @@ void Connection::OnAddresses(const dns::AddressAnswer& answer) {
   const Site& site = path_.site;
   const std::string& name = site.target.hosts[host_].name;
   std::string refused;
+  bool waits = false;  // for the source's address of that family
   for (const IpAddress& address : answer.addresses) {
     // A source without any address leaves the choice to the system, which we take to be IPv4.
     const bool usable = address.IsIpv4() ? path_.source.ipv4.has_value() || !path_.source.ipv6.has_value()
                                          : path_.source.ipv6.has_value();
     if (!usable) continue;
+    if (!path_.source_state.Usable(address.IsIpv4())) {
+      waits = true;
+      continue;
+    }
     // Hosts that the operator named himself are his to judge.
     if (!site.target.route.allow_private && site.target.route.hosts.empty()) {
       if (const std::string why = WhyNot(options, address); !why.empty()) {
@@ -122,6 +128,7 @@ void Connection::OnAddresses(const dns::AddressAnswer& answer) {
     addresses_.push_back(address);
   }
   if (addresses_.empty()) {
+    if (waits) return HostWaitsForSource();
     if (!refused.empty()) {
       HostFailed(Stage::kDns, refused);
     } else if (!answer.found) {
@@ -141,6 +148,7 @@ void Connection::NextAddress() {
   const Monotonic round_ends = round_began_ + limits.connect_round;
   if (address_place_ == addresses_.size() || addresses_tried_ >= limits.connect_addresses || now() >= round_ends ||
       quitting_) {
+    if (connect_problem_.empty() && path_.source_state.troubled()) return HostWaitsForSource();
     HostFailed(Stage::kConnect, connect_problem_);
     return NextHost();
   }
@@ -155,16 +163,32 @@ void Connection::NextAddress() {
   socket_ = parts_.loop.network().Connect(local, remote, *this);
 }
 
+// somebody_is_there: who refuses is there, so our network is.
+void Connection::ConnectFailed(std::string problem, bool somebody_is_there) {
+  socket_.reset();
+  if (!somebody_is_there && parts_.sources->Look(path_.source)) {
+    const bool ipv4 = addresses_[address_place_ - 1].IsIpv4();
+    // The source's own fault: nobody is charged, and the host's addresses of the other family are tried.
+    if (!path_.source_state.Usable(ipv4)) return path_.source_state.gone ? Finish() : NextAddress();
+  }
+  ++parts_.counts.connect_failures;
+  parts_.settlement->ConnectTried(path_.site, somebody_is_there);
+  connect_problem_ = fmt::format("connect from {} to {} port {}: {}", path_.source.name, remote_text_,
+                                 path_.site.target.hosts[host_].port, problem);
+  NextAddress();
+}
+
+// It was not the host that failed: it is left alone until the source is looked at again.
+void Connection::HostWaitsForSource() {
+  path_.hosts[host_].Skip(path_.source_state.next_look);
+  parts_.admission->MarkPending(path_.site);
+  NextHost();
+}
+
 void Connection::OnConnected(int error) {
   if (phase_ != Phase::kConnecting) return;
   if (error != 0) {
-    socket_.reset();
-    ++parts_.counts.connect_failures;
-    // Who refuses is there, so our network is.
-    parts_.settlement->ConnectTried(path_.site, error == ECONNREFUSED || error == ECONNRESET);
-    connect_problem_ = fmt::format("connect from {} to {} port {}: {}", path_.source.name, remote_text_,
-                                   path_.site.target.hosts[host_].port, std::strerror(error));
-    return NextAddress();
+    return ConnectFailed(std::strerror(error), error == ECONNREFUSED || error == ECONNRESET);
   }
   parts_.counts.connect_seconds.Observe(Seconds(connect_began_, now()));
   parts_.settlement->ConnectTried(path_.site, true);

@@ -29,7 +29,7 @@ struct Domain {
   Mode mode = Mode::kSend;
   Site* site = nullptr;  // while kSend
   std::shared_ptr<const dns::MxAnswer> mx;
-  std::string problem;  // for kBounce: the sentence of its events
+  std::string problem;  // for kBounce and kSweep: the sentence of its events
 
   queue::DomainCursor cursor;
   bool more = true;                 // a Take may find jobs

@@ -25,6 +25,7 @@ class DestinationTable;
 class Leases;
 class Settlement;
 class SiteTable;
+class SourceHealth;
 class Windows;
 
 struct Parts {
@@ -47,6 +48,7 @@ struct Parts {
   policy::TlsMemory* tls_memory = nullptr;
   CampaignCache* campaigns = nullptr;
   Leases* leases = nullptr;
+  SourceHealth* sources = nullptr;
   DestinationTable* destinations = nullptr;
   SiteTable* sites = nullptr;
   Windows* windows = nullptr;

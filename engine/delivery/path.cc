@@ -48,6 +48,8 @@ std::string_view ToString(GuardKind kind) {
       return "own network";
     case GuardKind::kNoDomains:
       return "no domains";
+    case GuardKind::kSourceGone:
+      return "source gone";
   }
   return "";
 }
@@ -89,10 +91,11 @@ void PathHost::Succeed() {
   busy_.Succeed();
 }
 
-Path::Path(Monotonic now, Site& of_site, SourceOptions from, Account& own, Account* its_provider, LeaseEntry& of_source,
-           LeaseEntry& of_sender, std::size_t host_count)
+Path::Path(Monotonic now, Site& of_site, SourceOptions from, const SourceState& its_state, Account& own,
+           Account* its_provider, LeaseEntry& of_source, LeaseEntry& of_sender, std::size_t host_count)
     : site(of_site),
       source(std::move(from)),
+      source_state(its_state),
       account(own),
       at_provider(its_provider),
       source_lease(of_source),
@@ -114,6 +117,10 @@ Refusal Path::AskMessage(const Now& now, MailClass mail_class) {
   Refusal refusal;
   if (paused || site.paused || retired || !site.trouble.empty()) {
     refusal.Join({Monotonic::max(), Limit::kPaused}, nullptr);
+    return refusal;
+  }
+  if (source_state.gone) {
+    refusal.Join({Monotonic::max(), Limit::kSourceGone}, nullptr);  // SourceHealth tells when it is back
     return refusal;
   }
   VisitAccounts([&](Account& one) {
@@ -183,7 +190,7 @@ Monotonic Path::BlockedUntil(const Now& now) {
   if (paused || site.paused || retired || !site.trouble.empty()) return Monotonic::max();
   Monotonic hosts_until = Monotonic::max();
   for (const PathHost& host : hosts) hosts_until = std::min(hosts_until, host.until());
-  Monotonic until = hosts_until;
+  Monotonic until = source_state.gone ? std::max(hosts_until, source_state.next_look) : hosts_until;
   VisitAccounts([&](Account& one) {
     until = std::max(until, one.allowance.BlockedUntil());
     if (one.allowance.FullToday(now)) {

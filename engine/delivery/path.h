@@ -18,6 +18,7 @@
 #include "engine/delivery/intrusive_list.h"
 #include "engine/delivery/leases.h"
 #include "engine/delivery/snapshot.h"
+#include "engine/delivery/source_health.h"
 #include "throttle/backoff.h"
 #include "throttle/limit.h"
 
@@ -74,8 +75,8 @@ struct Refusal {
 };
 
 struct Path {
-  Path(Monotonic now, Site& of_site, SourceOptions from, Account& own, Account* at_provider, LeaseEntry& of_source,
-       LeaseEntry& of_sender, std::size_t host_count);
+  Path(Monotonic now, Site& of_site, SourceOptions from, const SourceState& its_state, Account& own,
+       Account* at_provider, LeaseEntry& of_source, LeaseEntry& of_sender, std::size_t host_count);
   ~Path();
 
   // May a message of that class start now: the path's own state and the limits of its accounts. Campaign, pool, source
@@ -111,6 +112,7 @@ struct Path {
 
   Site& site;
   SourceOptions source;
+  const SourceState& source_state;
   Account& account;
   Account* at_provider;  // where its own account is not its provider's
   LeaseEntry& source_lease;

@@ -20,8 +20,6 @@
 namespace postrider::delivery {
 namespace {
 
-// A transactional campaign whose sender is refused goes on at this rate: somebody waits for each of its messages.
-constexpr RateLimit kSlowed{1.0 / 60, 1};
 // Before the MX of a domain that led to the wrong host is looked up again.
 constexpr std::chrono::minutes kResolveAgainAfter{1};
 
@@ -110,7 +108,7 @@ void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, 
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   if (!part.actions.Count(rule.name, rule.action, now.monotonic)) return;
   if (campaign.transactional()) {
-    part.limit.Set(now.monotonic, kSlowed);
+    if (!parts_.destinations->Slow(part, *path.site.provider_destination, rule.name)) return;
   } else if (!part.guard.Pause(now.monotonic, rule.name)) {
     return;
   }
@@ -142,7 +140,7 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
 void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path,
                             std::string_view reply) {
   const Destination& at = *path.site.provider_destination;
-  const Finding finding = part.guard.Describe(campaign.spec().name, at.name);
+  const Finding finding = part.Describe(at.name);
   std::string sentence = finding.why;
   if (!reply.empty()) sentence += fmt::format("; the last reply was: {}", reply);
   if (!finding.go_on.empty()) sentence += "; " + finding.go_on;

@@ -47,6 +47,9 @@ struct Settlement::Facts {
   std::uint64_t bytes = 0;
   const ReplyRule* rule = nullptr;  // that bounced it
   const Path* path = nullptr;
+  // Where there is neither path nor connection.
+  std::string_view host;
+  std::string_view source;
   Connection* connection = nullptr;
   const Flight* flight = nullptr;
 
@@ -243,17 +246,47 @@ void Settlement::EndWithoutAttempt(WindowJob& job, LaneEnd end) {
     case LaneEnd::kNone:
       facts.kind = EventKind::kExpired;
       facts.category = Category::kMessageExpired;
+      if (attempt.attempts == 0) {
+        sentence = WhyNeverAttempted(facts, *job.lane->domain);
+        break;
+      }
       facts.stage = attempt.stage;
       facts.code = attempt.code;
       facts.enhanced = attempt.enhanced;
-      sentence = attempt.attempts == 0
-                     ? std::string("the campaign's time is over; no attempt could be made")
-                     : fmt::format("the campaign's time is over after {} attempts; the last reply was: {}",
-                                   attempt.attempts, attempt.reply_text);
+      sentence = fmt::format("the campaign's time is over after {} attempts; the last reply was: {}", attempt.attempts,
+                             attempt.reply_text);
       break;
   }
   facts.text = sentence;
   Write(job, facts);
+}
+
+// What stood in its way: its domain's DNS, the last failure of its site before any mail, or the limit that holds its
+// paths.
+std::string Settlement::WhyNeverAttempted(Facts& facts, const Domain& domain) {
+  constexpr std::string_view kOver = "the campaign's time is over; no attempt could be made";
+  if (domain.site == nullptr) {
+    if (domain.problem.empty()) return std::string(kOver);
+    facts.stage = Stage::kDns;
+    return fmt::format("{}: {}", kOver, domain.problem);
+  }
+  const Site& site = *domain.site;
+  if (!site.trouble.empty()) return fmt::format("{}: {}", kOver, site.trouble);
+  const SiteFailure& failure = site.last_failure;
+  if (failure.stage != Stage::kNone) {
+    facts.stage = failure.stage;
+    facts.code = failure.reply.code;
+    facts.enhanced = failure.reply.enhanced;
+    facts.host = failure.host;
+    facts.source = failure.source;
+    return fmt::format("{}; the last failure was: {}", kOver, failure.reply.text);
+  }
+  Limit binding = Limit::kNone;
+  for (const std::unique_ptr<Path>& path : site.paths) {
+    if (path->binding != Limit::kNone) binding = path->binding;
+  }
+  if (binding == Limit::kNone) return std::string(kOver);
+  return fmt::format("{}; its mail was held by the limit {}", kOver, ToString(binding));
 }
 
 // ---- the outcome, filled in place
@@ -328,7 +361,8 @@ void Settlement::FillWhere(queue::Event& event, const Lane& lane, const Facts& f
     event.site = site->name;
     event.provider = site->provider;
   }
-  if (facts.path != nullptr) event.source = facts.path->source.name;
+  event.source = facts.path != nullptr ? facts.path->source.name : facts.source;
+  event.mx_host = facts.host;
   const Connection* connection = facts.connection;
   if (connection == nullptr) return;
   event.mx_host = site->target.hosts[connection->host()].name;

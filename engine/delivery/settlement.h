@@ -22,6 +22,7 @@ namespace postrider::delivery {
 struct CampaignEntry;
 struct CampaignPart;
 struct Destination;
+struct Domain;
 struct Parts;
 struct Site;
 
@@ -49,6 +50,8 @@ class Settlement {
                   std::string_view address);
   // What is to be known about a source's account there.
   void DestinationEvent(const Destination& destination, std::string_view source, std::string_view sentence);
+  // What is to be known about a source as such.
+  void SourceEvent(std::string_view source, std::string_view sentence);
   // An alarm of a guard changed; no alarm: it is over.
   void GuardEvent(Stage stage, Scope scope, const Finding& finding, const Site* site = nullptr);
   // A TCP connection stands, or could not be made.
@@ -63,6 +66,7 @@ class Settlement {
   void Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result);
   void Unknown(Facts& facts, WindowJob& job, Path& path);
   void Defer(Facts& facts, WindowJob& job);
+  [[nodiscard]] static std::string WhyNeverAttempted(Facts& facts, const Domain& domain);
   void Return(Facts& facts, WindowJob& job);
   void Write(WindowJob& job, const Facts& facts);
   void FillWhere(queue::Event& event, const Lane& lane, const Facts& facts) const;

@@ -104,6 +104,14 @@ struct Feed {
   void RemoveReady(const Lane& lane, std::uint32_t jobs);
 };
 
+// What went wrong last before any mail was sent there: what mail that ends without an attempt is told.
+struct SiteFailure {
+  Stage stage = Stage::kNone;  // kNone: nothing has
+  Reply reply;
+  std::string host;
+  std::string source;
+};
+
 struct Site {
   Site() : timer([this] { on_timer(); }) {}
 
@@ -127,6 +135,7 @@ struct Site {
   Destination* provider_destination = nullptr;  // the same, if it has none of its own
   std::string auth_secret;
   std::string trouble;  // what the configuration lacks for it; nothing is sent meanwhile
+  SiteFailure last_failure;
   bool paused = false;
   int learned_cap = 0;                 // messages a connection, found by its refusals; 0: none found
   std::unique_ptr<BounceStorm> storm;  // since its first bad mailbox

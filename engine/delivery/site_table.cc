@@ -11,6 +11,7 @@
 #include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
+#include "engine/delivery/source_health.h"
 
 namespace postrider::delivery {
 namespace {
@@ -165,11 +166,17 @@ Path* SiteTable::MakePath(Site& site, std::string_view source) {
                              ? nullptr
                              : &parts_.destinations->AccountOf(*site.provider_destination, source);
   LeaseEntry& lease = parts_.leases->Get(SharedLimits::Kind::kSource, source);
-  Path& path =
-      *site.paths.emplace_back(std::make_unique<Path>(parts_.now(), site, *std::move(options), own, at_provider, lease,
-                                                      parts_.leases->sender(), site.target.hosts.size()));
+  Path& path = *site.paths.emplace_back(std::make_unique<Path>(parts_.now(), site, *std::move(options),
+                                                               parts_.sources->StateOf(source), own, at_provider, lease,
+                                                               parts_.leases->sender(), site.target.hosts.size()));
   path.paused = parts_.admission->SourcePaused(path.source.name);
   return &path;
+}
+
+void SiteTable::BelieveAgain(std::string_view name) {
+  for (const auto& [key, site] : sites_) {
+    if (site->name == name && site->storm != nullptr && site->storm->tripped()) site->storm->Resume();
+  }
 }
 
 void SiteTable::MaybeVacant(Site& site) {

@@ -31,6 +31,8 @@ class SiteTable {
   // The path of a feed's source; made if new, null if the source is not configured.
   [[nodiscard]] Path* PathOf(Feed& feed, std::size_t source);
 
+  // The operator believes what the sites of that name say of their mailboxes.
+  void BelieveAgain(std::string_view name);
   // A domain left, or a connection ended.
   void MaybeVacant(Site& site);
   void Tick(Monotonic now);

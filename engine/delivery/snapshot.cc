@@ -9,6 +9,7 @@
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/site_table.h"
+#include "engine/delivery/source_health.h"
 #include "engine/delivery/windows.h"
 
 namespace postrider::delivery {
@@ -81,9 +82,10 @@ SiteSnapshot SnapshotOf(const Site& site, Path& path, Now now) {
   const Refusal asked = path.AskConnect(now, MailClass::kBulk);
   const Limit limit = asked.answer.limit;
   const Monotonic until = path.BlockedUntil(now);
+  if (path.source_state.gone) snapshot.last_reply = path.source_state.Problem();
   if (limit == Limit::kPaused) {
     snapshot.mode = SiteMode::kPaused;
-  } else if (limit == Limit::kStopped) {
+  } else if (limit == Limit::kStopped || limit == Limit::kSourceGone) {
     snapshot.mode = SiteMode::kStopped;
   } else if (limit == Limit::kBackoff || limit == Limit::kProbing) {
     snapshot.mode = SiteMode::kBackingOff;
@@ -146,6 +148,15 @@ SiteMode ModeOf(Allowance::Mode mode) {
   return SiteMode::kNormal;
 }
 
+GuardSnapshot& AddGuard(CoreSnapshot& snapshot, GuardKind kind, const Finding& finding, Now now) {
+  GuardSnapshot& one = snapshot.guards.emplace_back();
+  one.kind = kind;
+  one.state = finding.alarm == Alarm::kTripped ? GuardState::kTripped : GuardState::kWarning;
+  one.reason = finding.why + (finding.go_on.empty() ? "" : "; " + finding.go_on);
+  one.since = WallOf(finding.since, now);
+  return one;
+}
+
 // Of all destinations with mail or trouble, at most as many as sites are shown.
 void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
   const Now now = parts.loop.now();
@@ -170,16 +181,37 @@ void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
       one.last_replies = state.last_replies;
     }
     for (const auto& [id, part] : destination->campaigns) {
-      if (part->guard.alarm() == Alarm::kNone) continue;
-      const Finding finding = part->guard.Describe(part->name, destination->name);
-      GuardSnapshot& one = snapshot.guards.emplace_back();
-      one.kind = GuardKind::kCampaign;
-      one.state = finding.alarm == Alarm::kTripped ? GuardState::kTripped : GuardState::kWarning;
+      const Finding finding = part->Describe(destination->name);
+      if (finding.alarm == Alarm::kNone) continue;
+      GuardSnapshot& one = AddGuard(snapshot, GuardKind::kCampaign, finding, now);
       one.campaign = part->name;
       one.receiver = destination->name;
-      one.reason = finding.why + (finding.go_on.empty() ? "" : "; " + finding.go_on);
-      one.since = WallOf(finding.since, now);
     }
+  }
+}
+
+void FillGuards(Parts& parts, CoreSnapshot& snapshot) {
+  const Now now = parts.loop.now();
+  for (const auto& [key, site] : parts.sites->sites()) {
+    if (site->storm == nullptr || !site->storm->tripped()) continue;
+    AddGuard(snapshot, GuardKind::kBounceStorm, site->storm->Describe(site->name), now).receiver = site->name;
+  }
+  if (parts.network.tripped()) AddGuard(snapshot, GuardKind::kOwnNetwork, parts.network.Describe(), now);
+  if (parts.no_domains.Tripped(now.monotonic)) {
+    AddGuard(snapshot, GuardKind::kNoDomains, parts.no_domains.Describe(), now);
+  }
+}
+
+void FillSources(Parts& parts, CoreSnapshot& snapshot) {
+  for (const auto& [name, state] : parts.sources->all()) {
+    if (!state->troubled()) continue;
+    GuardSnapshot& one = snapshot.guards.emplace_back();
+    one.kind = GuardKind::kSourceGone;
+    one.state = state->gone ? GuardState::kTripped : GuardState::kWarning;
+    one.source = name;
+    one.reason = state->Problem() + (state->gone ? "; nothing is sent from it" : "; it sends by its other address") +
+                 "; it is looked at again every half minute";
+    one.since = WallOf(state->since, parts.loop.now());
   }
 }
 
@@ -211,6 +243,8 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
     }
   }
   FillAllowances(parts, snapshot);
+  FillGuards(parts, snapshot);
+  FillSources(parts, snapshot);
   snapshot.counts = parts.counts;
   snapshot.rule_hits = parts.rule_hits;
   if (with_unmatched) snapshot.unmatched = parts.unmatched;

@@ -68,8 +68,9 @@ enum class GuardKind : std::uint8_t {
   kPathBreaker,  // nothing but refusals down a path
   kOwnNetwork,   // most connects fail over many sites
   kNoDomains,    // many domains suddenly do not exist
+  kSourceGone,   // this host has not a source's address, or its interface is down
 };
-inline constexpr std::size_t kGuardKinds = static_cast<std::size_t>(GuardKind::kNoDomains) + 1;
+inline constexpr std::size_t kGuardKinds = static_cast<std::size_t>(GuardKind::kSourceGone) + 1;
 enum class GuardState : std::uint8_t { kWarning, kTripped };  // what is well is not listed
 [[nodiscard]] std::string_view ToString(GuardKind kind);
 [[nodiscard]] std::string_view ToString(GuardState state);
@@ -79,6 +80,7 @@ struct GuardSnapshot {
   GuardState state = GuardState::kWarning;
   std::string campaign;  // of kCampaign
   std::string receiver;  // provider or site; empty: everywhere
+  std::string source;    // of kSourceGone
   std::string reason;    // with its figures, and how to go on
   Wall since{};
 };

@@ -11,6 +11,7 @@
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
+#include "engine/delivery/source_health.h"
 #include "engine/policy/tls_memory.h"
 
 namespace postrider::delivery {
@@ -94,6 +95,10 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
   if (connection.quitting() && end.kind != Kind::kRefused) return;
   const Reply words = WordsOf(end);
   const Category category = CategoryOf(end);
+  // An address or an interface that went away takes its connections with it, and nobody is to blame for that.
+  const bool went_away = end.kind == Kind::kBroken || end.kind == Kind::kTimedOut;
+  const bool ipv4 = !connection.local_address().contains(':');
+  if (went_away && parts_.sources->Look(path.source) && !path.source_state.Usable(ipv4)) return;
   path.Remember(words);
 
   if (!connection.opened()) {
@@ -155,6 +160,7 @@ void Settlement::HostFailed(Path& path, std::size_t host, Stage stage, Category 
   const Monotonic now = parts_.now();
   path.Remember(reply);
   path.proven = false;
+  path.site.last_failure = {stage, reply, path.site.target.hosts[host].name, path.source.name};
   if (began < state.failed_at) return;
   state.failed_at = now;
   if (reply.code == 421) {
@@ -176,6 +182,7 @@ void Settlement::PathAnswered(const Connection& connection, bool recovered) {
   // Only now: a host that greets well and then breaks off has not recovered.
   PathHost& host = path.hosts[connection.host()];
   if (host.failing()) host.Succeed();
+  if (path.site.last_failure.stage != Stage::kNone) path.site.last_failure = {};
   Reply words;
   if (std::exchange(host.troubled, false)) {
     words.text = "it answers again";
@@ -194,6 +201,7 @@ void Settlement::PathRefused(Path& path, std::size_t host, Stage stage, const Ju
   const Now now = parts_.loop.now();
   path.Remember(reply);
   path.proven = false;
+  path.site.last_failure = {stage, reply, path.site.target.hosts[host].name, path.source.name};
   const std::string_view why = judgement.rule != nullptr ? std::string_view(judgement.rule->name) : "refused";
   Account& account = path.widest();
   const Allowance::Refusal refusal = account.allowance.Refused(now, why, reply, parts_.random.Next());
@@ -238,6 +246,12 @@ void Settlement::PathEvent(const Path& path, std::string_view host, std::string_
 void Settlement::DestinationEvent(const Destination& destination, std::string_view source, std::string_view sentence) {
   queue::Event& event = BeginEvent(Stage::kNone, Category::kOther, Scope::kPath, sentence);
   (destination.is_provider ? event.provider : event.site) = destination.name;
+  event.source = source;
+  parts_.writer.Publish();
+}
+
+void Settlement::SourceEvent(std::string_view source, std::string_view sentence) {
+  queue::Event& event = BeginEvent(Stage::kConnect, Category::kBadConfiguration, Scope::kPath, sentence);
   event.source = source;
   parts_.writer.Publish();
 }

@@ -72,6 +72,7 @@ void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<
     domain.site->domains.PushBack(domain);
   } else if (domain.mx == nullptr || domain.mx->status == dns::MxStatus::kFailed) {
     domain.mode = Domain::Mode::kSweep;
+    if (domain.mx != nullptr) domain.problem = domain.mx->problem;
   } else {
     domain.mode = Domain::Mode::kBounce;
     domain.problem = domain.mx->problem;

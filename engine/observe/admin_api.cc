@@ -87,14 +87,21 @@ int StatusOf(ErrorCode code) {
   return 500;
 }
 
-// {"all": true} or {"site": "..."} or {"source": "..."}, one of them.
+// {"all": true} or {"site": "..."} or {"source": "..."} or {"campaign": "...", "at": "..."}, one of them.
 std::optional<PauseTarget> ParseTarget(std::string_view body) {
   using Target = delivery::CoreCommand::Target;
   const nlohmann::json json = nlohmann::json::parse(body, nullptr, false);
-  if (!json.is_object() || json.size() != 1) return std::nullopt;
+  if (!json.is_object()) return std::nullopt;
+  if (json.size() == 2 && json.contains("campaign") && json.contains("at")) {
+    if (!json["campaign"].is_string() || !json["at"].is_string()) return std::nullopt;
+    PauseTarget target{Target::kCampaignAt, json["campaign"].get<std::string>(), json["at"].get<std::string>()};
+    if (target.name.empty() || target.at.empty()) return std::nullopt;
+    return target;
+  }
+  if (json.size() != 1) return std::nullopt;
   const std::string& key = json.begin().key();
   const nlohmann::json& value = json.begin().value();
-  if (key == "all" && value.is_boolean() && value.get<bool>()) return PauseTarget{Target::kAll, {}};
+  if (key == "all" && value.is_boolean() && value.get<bool>()) return PauseTarget{};
   if ((key != "site" && key != "source") || !value.is_string()) return std::nullopt;
   const auto& name = value.get_ref<const std::string&>();
   if (name.empty()) return std::nullopt;
@@ -197,7 +204,7 @@ ApiAnswer AdminApi::Queue(const ApiRequest& request) {
       control_.VisitBacklog([&](const queue::DomainBacklog& backlog) { builder.Add(backlog); });
   if (!visited) return ErrorAnswer(visited.error());
   ApiAnswer answer;
-  answer.body = QueueJson(std::move(builder).Finish(snapshot.time.wall));
+  answer.body = QueueJson(std::move(builder).Finish(snapshot.time.wall), snapshot.cores);
   return answer;
 }
 
@@ -301,9 +308,11 @@ std::string AdminApi::StillPaused(const PauseTarget& resumed) {
 ApiAnswer AdminApi::SetPause(const ApiRequest& request, bool pause) {
   const std::optional<PauseTarget> target = ParseTarget(request.body);
   if (!target) {
-    return ErrorAnswer(400, R"(expected {"all": true} or {"site": "NAME"} or {"source": "NAME"} as the body)");
+    return ErrorAnswer(400, R"(expected {"all": true} or {"site": "NAME"} or {"source": "NAME"}, or to resume )"
+                            R"({"campaign": "NAME", "at": "PROVIDER"}, as the body)");
   }
-  const std::string_view name = target->name.empty() ? std::string_view("all") : std::string_view(target->name);
+  std::string name = target->name.empty() ? "all" : target->name;
+  if (!target->at.empty()) name += " at " + target->at;
   ApiAnswer answer;
   if (!pause) {
     if (const Result<void> done = control_.Resume(*target); !done) return ErrorAnswer(done.error());

@@ -96,6 +96,30 @@ Json Pauses(std::span<const PauseTarget> pauses) {
   return json;
 }
 
+// What guards hold or warn of, each once though several cores may say the same.
+Json Guards(std::span<const delivery::CoreSnapshot> cores) {
+  Json json = Json::array();
+  for (const delivery::CoreSnapshot& core : cores) {
+    for (const delivery::GuardSnapshot& guard : core.guards) {
+      Json one = {{"guard", ToString(guard.kind)}, {"state", ToString(guard.state)}};
+      if (!guard.campaign.empty()) one["campaign"] = guard.campaign;
+      if (!guard.receiver.empty()) one["receiver"] = guard.receiver;
+      if (!guard.source.empty()) one["source"] = guard.source;
+      one["reason"] = guard.reason;
+      if (std::ranges::any_of(json, [&one](const Json& other) {
+            Json without_time = other;
+            without_time.erase("since");
+            return without_time == one;
+          })) {
+        continue;
+      }
+      one["since"] = FormatRfc3339(guard.since);
+      json.push_back(std::move(one));
+    }
+  }
+  return json;
+}
+
 void PutMail(Json& json, const MailWaiting& mail) {
   json["waiting"] = mail.waiting;
   json["deferred"] = mail.deferred;
@@ -185,6 +209,7 @@ std::string StatusJson(const StatusAnswer& answer) {
         {"free_share", snapshot.queue_free_share}}},
       {"last_reload", {{"time", FormatRfc3339(snapshot.last_reload)}, {"good", snapshot.last_reload_good}}},
       {"pauses", Pauses(answer.pauses)},
+      {"guards", Guards(snapshot.cores)},
   };
   json["campaigns"] = Campaigns(answer.campaigns, answer.all_campaigns, now);
   return Dump(json);
@@ -192,9 +217,10 @@ std::string StatusJson(const StatusAnswer& answer) {
 
 std::string CampaignJson(const queue::Campaign& campaign, Wall now) { return Dump(OneCampaign(campaign, now)); }
 
-std::string QueueJson(const QueuePage& page) {
+std::string QueueJson(const QueuePage& page, std::span<const delivery::CoreSnapshot> cores) {
   Json json = {{"sites", Json::array()}, {"elsewhere", Mail(page.elsewhere)}, {"total", Mail(page.total)}};
   for (const SiteRow& row : page.sites) json["sites"].push_back(Site(row));
+  json["guards"] = Guards(cores);
   json["age_limits_minutes"] = Json::array();
   for (const std::chrono::minutes limit : queue::kAgeLimits) json["age_limits_minutes"].push_back(limit.count());
   json["domains"] = Json::array();

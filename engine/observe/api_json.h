@@ -25,7 +25,7 @@ struct StatusAnswer {
 
 [[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign, Wall now);
 
-[[nodiscard]] std::string QueueJson(const QueuePage& page);
+[[nodiscard]] std::string QueueJson(const QueuePage& page, std::span<const delivery::CoreSnapshot> cores);
 
 [[nodiscard]] std::string FindJson(std::string_view address, std::span<const FoundJob> jobs, const FoundInLog& found);
 

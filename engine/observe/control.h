@@ -52,6 +52,7 @@ struct Snapshot {
 struct PauseTarget {
   delivery::CoreCommand::Target target = delivery::CoreCommand::Target::kAll;
   std::string name;
+  std::string at{};  // of kCampaignAt
 };
 
 struct FoundJob {

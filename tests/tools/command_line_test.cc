@@ -82,6 +82,8 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
       {"pause"},
       {"pause", "offer", "--all"},
       {"resume", "--site", "a", "--source", "b"},
+      {"resume", "--at", "google"},
+      {"pause", "a", "--at", "google"},
       {"cancel"},
       {"cancel", "--all"},
       {"export"},
@@ -244,10 +246,11 @@ TEST_F(DaemonCommandTest, ChangesWhatItIsTold) {
   EXPECT_EQ(Ask({"pause", "--all"}).out, "paused all sending\n");
   EXPECT_EQ(Ask({"pause", "--site", "mx\"1"}).out, "paused site mx\"1\n");
   EXPECT_EQ(Ask({"resume", "--source", "a"}).out, "resumed source a\n");
+  EXPECT_EQ(Ask({"resume", "my offer", "--at", "google"}).out, "resumed my offer at google\n");
   control_.pause_note = "no site of that name\x1b[2J is known";
   EXPECT_EQ(Ask({"pause", "--site", "typo"}).out, "paused site typo\nno site of that name?[2J is known\n");
-  EXPECT_THAT(control_.asked,
-              testing::ElementsAre("pause all", "pause site mx\"1", "resume source a", "pause site typo"));
+  EXPECT_THAT(control_.asked, testing::ElementsAre("pause all", "pause site mx\"1", "resume source a",
+                                                   "resume campaign my offer at google", "pause site typo"));
   EXPECT_EQ(Ask({"reload"}).out, "configuration reloaded\n");
   control_.reload_note = "only the next start takes [dns]";
   EXPECT_EQ(Ask({"reload"}).out, "configuration reloaded\nonly the next start takes [dns]\n");

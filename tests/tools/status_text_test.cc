@@ -165,13 +165,16 @@ TEST(StatusText, SaysWhatIsWrong) {
   status.intake_stopped = true;
   status.last_reload_good = false;
   status.pauses = {"all", "site mx.example.org"};
+  status.guards = {{.guard = "campaign", .tripped = true, .source = "", .reason = "offer at google: too many"},
+                   {.guard = "source gone", .tripped = false, .source = "a", .reason = "no such\x1b address"}};
   status.lateness_seconds = 75;
   status.queue_difference = -2;
   const std::string text = RenderSummary(status, Terminal{.interactive = true, .colours = true, .columns = 80});
   for (const char* part :
        {"\x1b[31mdisk?[2J full\x1b[0m", "sending is stopped: the log cannot be written", "intake is stopped",
-        "the last reload was refused", "paused: all", "paused: site mx.example.org", "due for 1 min 15 s",
-        "0 rows at intake, -2 recipients in the queue"}) {
+        "the last reload was refused", "paused: all", "paused: site mx.example.org",
+        "\x1b[31mcampaign: offer at google: too many\x1b[0m", "warning, source gone a: no such? address",
+        "due for 1 min 15 s", "0 rows at intake, -2 recipients in the queue"}) {
     EXPECT_THAT(text, HasSubstr(part));
   }
 }

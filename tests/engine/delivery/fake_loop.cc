@@ -97,6 +97,12 @@ std::unique_ptr<io::Socket> FakeLoop::Connect(const std::optional<IpAddress>& lo
                                                                      .local = {local.value_or(IpAddress{}), 40000},
                                                                      .remote = remote,
                                                                      .session = {}});
+  if (local && missing_.contains(*local)) {
+    After({}, [state] {
+      if (state->handler != nullptr) state->handler->OnConnected(EADDRNOTAVAIL);
+    });
+    return std::make_unique<FakeSocket>(state);
+  }
   const auto place = directory_.find(remote);
   Receiver* receiver = place == directory_.end() ? nullptr : place->second;
   if (receiver != nullptr) ++receiver->connects;
@@ -120,6 +126,11 @@ std::unique_ptr<io::Socket> FakeLoop::Connect(const std::optional<IpAddress>& lo
 
 Result<std::unique_ptr<io::Listener>> FakeLoop::Listen(const SocketAddress&, bool, io::AcceptHandler&) {
   return Fail(ErrorCode::kUnsupported, "nothing listens here");
+}
+
+Result<void> FakeLoop::CheckLocal(const IpAddress& address) {
+  if (!missing_.contains(address)) return {};
+  return Fail(ErrorCode::kInvalid, ToString(address) + " is not an address of this host");
 }
 
 std::unique_ptr<io::Watch> FakeLoop::WatchDescriptor(int, io::ReadinessHandler&) {

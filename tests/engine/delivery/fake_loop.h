@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -17,8 +18,9 @@ namespace postrider::delivery {
 class Receiver;
 
 struct VirtualTime {
-  Now now{.monotonic = Monotonic(std::chrono::hours(1)),
-          .wall = Wall(std::chrono::sys_days{std::chrono::year{2026} / 11 / 24})};
+  explicit VirtualTime(Wall begins = Wall(std::chrono::sys_days{std::chrono::year{2026} / 11 / 24}))
+      : now{.monotonic = Monotonic(std::chrono::hours(1)), .wall = begins} {}
+  Now now;
   void MoveTo(Monotonic moment);
   // Somebody sets the clock on the wall.
   void ShiftWall(std::chrono::milliseconds by) {
@@ -36,7 +38,9 @@ class FakeLoop final : public io::Loop, public io::Network {
   // Which receiver listens where; none: connection refused.
   using Directory = std::map<SocketAddress, Receiver*>;
 
-  FakeLoop(VirtualTime& time, Directory& directory) : time_(time), directory_(directory), timers_(time.now.monotonic) {}
+  // missing: addresses that this host has not.
+  FakeLoop(VirtualTime& time, Directory& directory, const std::set<IpAddress>& missing)
+      : time_(time), directory_(directory), missing_(missing), timers_(time.now.monotonic) {}
 
   // io::Loop
   void RunOnce(std::chrono::nanoseconds max_wait) override;
@@ -51,6 +55,7 @@ class FakeLoop final : public io::Loop, public io::Network {
                                       io::SocketHandler& handler) override;
   Result<std::unique_ptr<io::Listener>> Listen(const SocketAddress&, bool, io::AcceptHandler&) override;
   std::unique_ptr<io::Watch> WatchDescriptor(int, io::ReadinessHandler&) override;
+  Result<void> CheckLocal(const IpAddress& address) override;
 
   // Runs work on this loop, after a delay.
   void After(std::chrono::nanoseconds delay, std::move_only_function<void()> work);
@@ -63,6 +68,7 @@ class FakeLoop final : public io::Loop, public io::Network {
  private:
   VirtualTime& time_;
   Directory& directory_;
+  const std::set<IpAddress>& missing_;
   io::TimerWheel timers_;
   io::Waker waker_;
   io::LoopCounts counts_;

@@ -148,6 +148,83 @@ TEST(Guards, ACampaignThatMeetsDeadAddressesIsPausedAtTheirProvider) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Guards, WhatTheyPausedAtAProviderGoesOnWhenTheOperatorSaysSoAndIsCountedAnew) {
+  World world(SettingsWith({Rule("no such user", Category::kBadMailbox, Scope::kRecipient, {})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  const auto script = [](const ReceivedMessage& message) {
+    return message.to.contains("7") ? std::string("550 5.1.1 no such user") : std::string();
+  };
+  receiver.script.on_rcpt = script;
+  CampaignPlan plan{.recipients = Recipients(5000, {"one.test"})};
+  plan.spec.name = "offer";
+  world.Submit(plan);
+  world.RunFor(minutes(5));
+  const std::uint64_t queued = world.queue.queued();
+  ASSERT_GT(queued, 3000u);
+  const CoreSnapshot snapshot = world.Snapshot();
+  ASSERT_EQ(snapshot.guards.size(), 1u);
+  EXPECT_TRUE(snapshot.guards[0].reason.ends_with("`postrider resume offer --at mx.one.test`"))
+      << snapshot.guards[0].reason;
+  ASSERT_EQ(snapshot.sites.size(), 1u);
+  EXPECT_EQ(snapshot.sites[0].binding_limit, "campaign-at-provider");
+
+  const auto resume = [&world](const char* at) {
+    world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kCampaignAt, "offer", at);
+  };
+  resume("elsewhere");
+  world.RunFor(minutes(1));
+  EXPECT_EQ(world.queue.queued(), queued) << "that is another place";
+  resume("mx.one.test");
+  world.RunFor(minutes(5));
+  const std::uint64_t left = world.queue.queued();
+  EXPECT_LE(left, queued - 500) << "it pauses again only after as many tries as at first";
+  EXPECT_GT(left, 0u);
+  ASSERT_EQ(world.Snapshot().guards.size(), 1u);
+  receiver.script.on_rcpt = nullptr;
+  resume("mx.one.test");
+  EXPECT_TRUE(world.RunToEnd());
+  EXPECT_TRUE(world.Snapshot().guards.empty());
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Guards, ASlowedTransactionalCampaignIsShownAndGoesOnAtFullSpeedWhenResumed) {
+  World world(
+      SettingsWith({Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_content = [](const ReceivedMessage&) { return std::string("450 4.7.26 dmarc"); };
+  CampaignPlan plan{.recipients = Recipients(50, {"one.test"})};
+  plan.spec.name = "receipts";
+  plan.spec.mail_class = MailClass::kTransactional;
+  world.Submit(plan);
+  world.RunFor(minutes(1));
+  receiver.script.on_content = nullptr;
+  const CoreSnapshot snapshot = world.Snapshot();
+  ASSERT_EQ(snapshot.guards.size(), 1u);
+  EXPECT_TRUE(snapshot.guards[0].reason.starts_with("receipts sends one message a minute at mx.one.test"))
+      << snapshot.guards[0].reason;
+  ASSERT_GT(world.queue.queued(), 30u);
+  world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kCampaignAt, "receipts", "mx.one.test");
+  EXPECT_TRUE(world.RunToEnd(minutes(15)));
+  EXPECT_TRUE(world.Snapshot().guards.empty());
+}
+
+TEST(Guards, AStormIsOverWhenTheOperatorBelievesTheSite) {
+  WorldSettings settings = SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})});
+  settings.options.guard.campaign_pause_bounces = 2;  // never
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("550 5.1.1 NoSuchUser"); };
+  world.Submit({.recipients = Recipients(2000, {"one.test"})});
+  world.RunFor(minutes(2));
+  ASSERT_EQ(world.Snapshot().guards.size(), 1u);
+  EXPECT_EQ(world.Snapshot().guards[0].kind, GuardKind::kBounceStorm);
+  EXPECT_TRUE(world.Snapshot().guards[0].reason.contains("`postrider resume --site mx.one.test`"));
+  world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kSite, "mx.one.test");
+  EXPECT_TRUE(world.Snapshot().guards.empty());
+  EXPECT_TRUE(world.RunToEnd(hours(1)));
+  EXPECT_GT(world.queue.Count(EventKind::kBounced), 1500u);
+}
+
 TEST(Guards, ABounceStormGivesNobodyUp) {
   ReplyRule rule = Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {});
   rule.suppress = ReplyRule::Suppress::kAtOnce;

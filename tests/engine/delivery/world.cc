@@ -44,7 +44,7 @@ constexpr std::size_t kBox = 1024;
 
 struct World::Unit {
   Unit(World& world, std::uint32_t cores)
-      : loop(world.time_, world.directory_),
+      : loop(world.time_, world.directory_, world.missing),
         resolver(world.names, loop),
         to_reader(kBox, world.waker_),
         from_reader(kBox, loop.waker()),
@@ -70,7 +70,9 @@ struct World::Unit {
 };
 
 World::World(WorldSettings settings)
-    : queue(static_cast<std::uint32_t>(settings.options.queue.shards)), settings_(std::move(settings)) {
+    : queue(static_cast<std::uint32_t>(settings.options.queue.shards)),
+      time_(settings.begins),
+      settings_(std::move(settings)) {
   if (settings_.options.sources.empty()) settings_.options = TestOptions();
   for (std::uint32_t i = 0; i < settings_.cores; ++i) {
     units_.push_back(std::make_unique<Unit>(*this, settings_.cores));
@@ -141,6 +143,15 @@ void World::Command(CoreCommand command) {
     *slot = command;
     unit->commands.Publish();
   }
+}
+
+void World::Tell(CoreCommand::Kind kind, CoreCommand::Target target, std::string name, std::string at) {
+  CoreCommand command;
+  command.kind = kind;
+  command.target = target;
+  command.name = std::move(name);
+  command.at = std::move(at);
+  Command(command);
 }
 
 void World::Reload(Options options) {

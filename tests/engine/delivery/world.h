@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -32,6 +33,7 @@ struct WorldSettings {
   std::chrono::milliseconds commit_interval{5};
   std::vector<std::pair<std::string, std::string>> state;
   ReplyClassifierPtr classifier{};
+  Wall begins = VirtualTime().now.wall;
   // Of cores that went before: what they took counts.
   std::shared_ptr<SharedLimits> limits = std::make_shared<SharedLimits>();
 };
@@ -50,6 +52,8 @@ class World {
   queue::CampaignPtr Submit(const CampaignPlan& plan);
   void SetState(queue::CampaignId id, queue::CampaignState state);
   void Command(CoreCommand command);
+  // kPause, kResume.
+  void Tell(CoreCommand::Kind kind, CoreCommand::Target target, std::string name = {}, std::string at = {});
   void Reload(Options options);
 
   void RunFor(std::chrono::nanoseconds duration);
@@ -71,6 +75,7 @@ class World {
   [[nodiscard]] std::uint64_t taken() const;
 
   Names names;
+  std::set<IpAddress> missing;  // addresses that this host has not
   MemoryQueue queue;
   bool store_stands_still = false;  // nothing is committed meanwhile
   std::size_t most_unsynced = 0;    // requests that were not durable at once

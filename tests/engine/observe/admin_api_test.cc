@@ -261,6 +261,35 @@ TEST_F(AdminApiTest, TellsWhatAResumptionLeavesPaused) {
   EXPECT_THAT(note(R"({"site":"x"})"), HasSubstr("all sending is paused still"));
 }
 
+TEST_F(AdminApiTest, ResumesWhatAGuardHoldsAtOneProvider) {
+  const ApiAnswer answer = Ask("POST", "/api/v1/resume", "", R"({"campaign":"offer","at":"google"})");
+  EXPECT_EQ(json::parse(answer.body), json::parse(R"({"resumed":"offer at google"})"));
+  EXPECT_EQ(control_.asked, std::vector<std::string>{"resume campaign offer at google"});
+  for (const char* body : {R"({"campaign":"offer"})", R"({"campaign":"offer","at":""})", R"({"campaign":"","at":"x"})",
+                           R"({"campaign":"offer","at":7})", R"({"campaign":"offer","at":"x","all":true})",
+                           R"({"site":"offer","at":"x"})"}) {
+    EXPECT_EQ(Ask("POST", "/api/v1/resume", "", body).status, 400) << body;
+  }
+}
+
+TEST_F(AdminApiTest, SaysWhatGuardsHoldOnceThoughSeveralCoresSayIt) {
+  for (std::uint32_t number = 0; number < 2; ++number) {
+    delivery::CoreSnapshot core;
+    core.core = number;
+    delivery::GuardSnapshot& guard = core.guards.emplace_back();
+    guard.kind = delivery::GuardKind::kSourceGone;
+    guard.state = delivery::GuardState::kTripped;
+    guard.source = "a";
+    guard.reason = "192.0.2.1 is not an address of this host";
+    guard.since = Wall(std::chrono::seconds(60 + number));
+    control_.snapshot.cores.push_back(core);
+  }
+  const json expected = json::parse(R"([{"guard":"source gone","state":"tripped","source":"a",
+      "reason":"192.0.2.1 is not an address of this host","since":"1970-01-01T00:01:00.000Z"}])");
+  EXPECT_EQ(json::parse(Ask("GET", "/api/v1/status").body)["guards"], expected);
+  EXPECT_EQ(json::parse(Ask("GET", "/api/v1/queue").body)["guards"], expected);
+}
+
 TEST_F(AdminApiTest, TellsWhatAReloadLeavesForTheNextStart) {
   EXPECT_EQ(json::parse(Ask("POST", "/api/v1/reload").body), json::parse(R"({"reloaded":"yes"})"));
   control_.reload_note = "later: [dns]";

@@ -95,8 +95,11 @@ class FakeControl final : public Control {
     using Target = delivery::CoreCommand::Target;
     const std::scoped_lock lock(mutex_);
     if (failure) return std::unexpected(*failure);
-    what += target.target == Target::kAll ? " all" : target.target == Target::kSite ? " site " : " source ";
-    asked.push_back(what + target.name);
+    what += target.target == Target::kAll          ? " all"
+            : target.target == Target::kSite       ? " site "
+            : target.target == Target::kCampaignAt ? " campaign "
+                                                   : " source ";
+    asked.push_back(what + target.name + (target.at.empty() ? "" : " at " + target.at));
     return {};
   }
 
