@@ -112,6 +112,10 @@ class Allowance {
   // ---- what it tells
   // Stopped or refused, and not yet proven to be well again.
   [[nodiscard]] bool Probing() const { return troubled_; }
+  // Nothing is stopped, lowered, paused or in doubt: but for what it sent of late, it is as new.
+  [[nodiscard]] bool AtRest(Monotonic now) const {
+    return !Lowered(now) && !paused_ && BlockedUntil() <= now && connections_ == 0 && in_flight_ == 0;
+  }
   // Nothing goes before this; a moment in the past: no stop, back-off or breaker.
   [[nodiscard]] Monotonic BlockedUntil() const;
 

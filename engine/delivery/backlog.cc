@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "config/rules.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
@@ -25,13 +27,6 @@ constexpr std::size_t kRestingMax = 65'536;
 constexpr std::chrono::hours kNoDomainTwice{1};
 // However short its TTL, the MX of an active domain is not asked for more often.
 constexpr std::chrono::minutes kRefreshAtMostEvery{5};
-
-// FNV-1a: the same on every run and every core, which std::hash does not promise.
-std::uint64_t Hash(std::string_view text) {
-  std::uint64_t hash = 14695981039346656037ull;
-  for (const char byte : text) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ull;
-  return hash;
-}
 
 }  // namespace
 
@@ -120,7 +115,7 @@ void Backlog::Activate(std::string_view name) {
   const RouteOptions* route = FindRoute(*parts_.options, name);
   if (route != nullptr && !route->hosts.empty()) {
     const SiteTarget target = TargetOf(*parts_.options, name, nullptr);
-    return Assign(domain, static_cast<std::uint32_t>(Hash(target.owner_key()) % parts_.settings.cores), nullptr);
+    return Assign(domain, OwnerOf(target.owner_key(), parts_.settings.cores), nullptr);
   }
   LookUp(domain.name);
 }
@@ -160,8 +155,10 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
   auto kept = std::make_shared<dns::MxAnswer>(answer);
   const std::uint32_t self = parts_.settings.core;
   const bool missing = answer.status == dns::MxStatus::kNoDomain;
-  if ((missing || answer.status == dns::MxStatus::kFound) && parts_.no_domains.Count(now, Hash(name), missing)) {
+  if ((missing || answer.status == dns::MxStatus::kFound) &&
+      parts_.no_domains.Count(now, std::hash<std::string>()(name), missing)) {
     parts_.settlement->GuardEvent(Stage::kDns, Scope::kDomain, parts_.no_domains.Describe());
+    parts_.kept->KeepDomains();
   }
   switch (answer.status) {
     case dns::MxStatus::kFound: {
@@ -170,8 +167,7 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
       const SiteTarget target = TargetOf(*parts_.options, name, &answer);
       domain.base_key = target.base_key;
       domain.resolved_until = now + std::max<std::chrono::seconds>(answer.ttl, kRefreshAtMostEvery);
-      return Assign(domain, static_cast<std::uint32_t>(Hash(target.owner_key()) % parts_.settings.cores),
-                    std::move(kept));
+      return Assign(domain, OwnerOf(target.owner_key(), parts_.settings.cores), std::move(kept));
     }
     case dns::MxStatus::kNullMx:
       kept->problem = fmt::format("{} accepts no mail: its MX record says so (RFC 7505)", name);
@@ -212,13 +208,17 @@ void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
 void Backlog::Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<const dns::MxAnswer> answer) {
   domain.state = HomeDomain::State::kAssigned;
   domain.owner = owner;
-  if (owner == parts_.settings.core) return parts_.windows->Assign(domain.name, owner, std::move(answer));
+  const auto resolved_again = static_cast<std::uint32_t>(domain.elsewhere.failures());
+  if (owner == parts_.settings.core) {
+    return parts_.windows->Assign(domain.name, owner, std::move(answer), resolved_again);
+  }
   Send(owner, {.kind = PeerMessage::Kind::kAssign,
                .domain = domain.name,
                .mx = std::move(answer),
                .from_core = parts_.settings.core,
                .rest = {},
-               .forget_mx = false});
+               .forget_mx = false,
+               .resolved_again = resolved_again});
 }
 
 void Backlog::Release(std::uint32_t home, std::string_view domain, std::chrono::nanoseconds rest, bool forget_mx) {
@@ -228,7 +228,8 @@ void Backlog::Release(std::uint32_t home, std::string_view domain, std::chrono::
               .mx = nullptr,
               .from_core = parts_.settings.core,
               .rest = rest,
-              .forget_mx = forget_mx});
+              .forget_mx = forget_mx,
+              .resolved_again = 0});
 }
 
 void Backlog::Send(std::uint32_t core, PeerMessage message) {
@@ -238,7 +239,7 @@ void Backlog::Send(std::uint32_t core, PeerMessage message) {
 void Backlog::OnPeerMessage(PeerMessage& message) {
   switch (message.kind) {
     case PeerMessage::Kind::kAssign:
-      return parts_.windows->Assign(message.domain, message.from_core, std::move(message.mx));
+      return parts_.windows->Assign(message.domain, message.from_core, std::move(message.mx), message.resolved_again);
     case PeerMessage::Kind::kRelease:
       return OnRelease(message.domain, message.rest, message.forget_mx);
   }
@@ -251,6 +252,13 @@ void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest, bo
   HomeDomain& domain = *place->second;
   --active_;
   domain.rests_until = std::max(domain.rests_until, parts_.now() + rest);
+  if (forget_mx) {
+    // A receiver that says so for ever is asked less and less often.
+    domain.elsewhere.Fail(parts_.now(), parts_.random.Next());
+    domain.rests_until = std::max(domain.rests_until, domain.elsewhere.until());
+  } else {
+    domain.elsewhere.Succeed();
+  }
   const bool remembered = domain.dns.failures() > 0 || parts_.now() < domain.rests_until;
   if (!remembered) {
     domains_.erase(place);

@@ -49,6 +49,7 @@ class Backlog {
     bool refreshing = false;
     Monotonic rests_until{};
     Backoff dns;                  // while it cannot be resolved
+    Backoff elsewhere;            // while its hosts say that it belongs to others
     Monotonic no_domain_since{};  // first answer that it does not exist
     bool no_domain = false;
     ListLink<HomeDomain> link;  // of those that are remembered though nothing of them is active

@@ -7,6 +7,7 @@
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/destination.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
@@ -56,6 +57,7 @@ class CoreMachine final : public Core {
   CampaignCache campaigns_;
   Leases leases_;
   SourceHealth sources_;
+  KeptState kept_;
   DestinationTable destinations_;
   SiteTable sites_;
   Windows windows_;
@@ -87,6 +89,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
       campaigns_(loop, *parts_.settings.limits),
       leases_(parts_),
       sources_(parts_),
+      kept_(parts_),
       destinations_(parts_),
       sites_(parts_),
       windows_(parts_),
@@ -100,6 +103,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   parts_.campaigns = &campaigns_;
   parts_.leases = &leases_;
   parts_.sources = &sources_;
+  parts_.kept = &kept_;
   parts_.destinations = &destinations_;
   parts_.sites = &sites_;
   parts_.windows = &windows_;
@@ -112,8 +116,8 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
   loop.timers().Set(lease_tick_, parts_.now() + kLeaseTick);
 }
 
-// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine), tls/HOST and
-// allowance/SOURCE/DESTINATION (by us).
+// Keys of the durable map: pause/all, pause/site/NAME and pause/source/NAME (written by engine); by us tls/HOST,
+// allowance/SOURCE/DESTINATION and those of KeptState.
 void CoreMachine::RestoreState() {
   constexpr std::string_view kTls = "tls/";
   constexpr std::string_view kAll = "pause/all";
@@ -121,6 +125,7 @@ void CoreMachine::RestoreState() {
   constexpr std::string_view kSource = "pause/source/";
   for (const auto& [key, value] : parts_.settings.state) {
     destinations_.Remember(key, value);
+    kept_.Load(key, value);
     if (key.starts_with(kTls)) tls_memory_.Load(std::string_view(key).substr(kTls.size()), value);
     if (key == kAll) admission_.Pause(CoreCommand::Target::kAll, {}, true);
     if (key.starts_with(kSite)) admission_.Pause(CoreCommand::Target::kSite, key.substr(kSite.size()), true);
@@ -209,6 +214,8 @@ void CoreMachine::Obey(CoreCommand& command) {
     case CoreCommand::Kind::kCampaign:
       if (command.campaign == nullptr) return;
       windows_.CampaignChanged(campaigns_.Update(command.campaign));
+      if (command.campaign->state >= queue::CampaignState::kCancelled)
+        destinations_.CampaignIsOver(command.campaign->id);
       backlog_.ScanNow(command.campaign->state == queue::CampaignState::kCancelled);
       return;
     case CoreCommand::Kind::kPause:
@@ -218,6 +225,7 @@ void CoreMachine::Obey(CoreCommand& command) {
       if (command.target == CoreCommand::Target::kSite) sites_.BelieveAgain(command.name);
       if (command.target == CoreCommand::Target::kAll && parts_.no_domains.Tripped(parts_.now())) {
         parts_.no_domains.Resume(parts_.now());
+        kept_.KeepDomains();
         backlog_.ScanNow(true);
       }
       return admission_.Pause(command.target, command.name, false);
@@ -258,6 +266,7 @@ void CoreMachine::Drain(std::chrono::seconds deadline) {
 
 void CoreMachine::Tick() {
   sources_.Tick();
+  kept_.Tick();
   windows_.Tick();
   sites_.Tick(parts_.now());
   destinations_.Tick();

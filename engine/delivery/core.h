@@ -63,8 +63,9 @@ struct PeerMessage {
   std::string domain;
   std::shared_ptr<const dns::MxAnswer> mx;
   std::uint32_t from_core = 0;
-  std::chrono::nanoseconds rest{};  // of kRelease: leave it alone for so long ...
-  bool forget_mx = false;           // ... and look its MX up anew
+  std::chrono::nanoseconds rest{};   // of kRelease: leave it alone for so long ...
+  bool forget_mx = false;            // ... and look its MX up anew
+  std::uint32_t resolved_again = 0;  // of kAssign: times in a row that it was looked up for that reason
 };
 
 // From main and the admin's threads (through engine's Control).

@@ -8,6 +8,7 @@
 #include "config/time_zone.h"
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
@@ -22,6 +23,9 @@ constexpr RateLimit kSlowed{1.0 / 60, 1};
 // A destination that nothing uses is kept so long for its history, longer while a limit still knows of what was sent.
 constexpr std::chrono::seconds kKeptVacant{60};
 constexpr std::size_t kDestinationsMax = 50'000;
+constexpr std::chrono::hours kKeptUnused{24};
+// A second's part of the sweep: 100,000 saved allowances are looked at within half an hour.
+constexpr int kSweptAtOnce = 64;
 
 CalendarDay DayIn(std::string_view time_zone, Wall moment) {
   const TimeZone::Day day = TimeZone::FindOrUtc(time_zone).DayOf(moment);
@@ -41,8 +45,8 @@ Account::Account(Parts& parts, Destination& at, std::string from)
       messages(parts),
       connects(parts) {}
 
-CampaignPart::CampaignPart(Parts& parts, const CampaignEntry& campaign, const GuardNumbers& numbers)
-    : name(campaign.spec().name), guard(numbers), timer([&parts, this] { parts.windows->Unhold(*this); }) {}
+CampaignPart::CampaignPart(Parts& parts, std::string campaign, const GuardNumbers& numbers)
+    : name(std::move(campaign)), guard(numbers), timer([&parts, this] { parts.windows->Unhold(*this); }) {}
 
 Finding CampaignPart::Describe(std::string_view receiver) const {
   if (slowed_by.empty()) return guard.Describe(name, receiver);
@@ -61,7 +65,10 @@ Destination::Destination(Parts& parts, std::string its_key, std::string its_name
       total_connects(parts) {}
 
 void DestinationTable::Remember(std::string_view key, std::string_view value) {
-  if (key.starts_with(kSaved)) saved_.emplace(key, value);
+  if (!key.starts_with(kSaved)) return;
+  const std::size_t slash = key.find('/', kSaved.size());
+  if (slash == key.npos || !IsOwn(parts_, key.substr(slash + 1))) return;
+  saved_.emplace(key, SavedAllowance{.bytes = std::string(value), .unused_since = parts_.now()});
 }
 
 // The rules of a provider as a whole: no domain's, and no single host's.
@@ -129,7 +136,7 @@ Account& DestinationTable::AccountOf(Destination& destination, std::string_view 
   const auto saved = saved_.find(KeyOf(account));
   if (saved != saved_.end()) {
     account.forgotten_on_disk = false;
-    if (const Result<void> restored = account.allowance.Restore(parts_.loop.now(), saved->second); !restored) {
+    if (const Result<void> restored = account.allowance.Restore(parts_.loop.now(), saved->second.bytes); !restored) {
       parts_.settlement->DestinationEvent(
           destination, source,
           fmt::format("its limits begin anew, for what was saved of them cannot be read: {}",
@@ -144,13 +151,15 @@ Account& DestinationTable::AccountOf(Destination& destination, std::string_view 
 CampaignPart& DestinationTable::PartOf(Destination& destination, const CampaignEntry& campaign) {
   std::unique_ptr<CampaignPart>& part = destination.campaigns[campaign.first->id];
   if (part == nullptr) {
-    part = std::make_unique<CampaignPart>(parts_, campaign, parts_.options->guard);
-    part->limit.Set(parts_.now(), destination.rule.campaign_message_rate);
+    part = std::make_unique<CampaignPart>(parts_, campaign.spec().name, parts_.options->guard);
+    parts_.kept->Restore(destination, campaign.first->id, *part);
+    const std::optional<RateLimit> slowed = kSlowed;
+    part->limit.Set(parts_.now(), part->slowed_by.empty() ? destination.rule.campaign_message_rate : slowed);
   }
   return *part;
 }
 
-bool DestinationTable::Slow(CampaignPart& part, const Destination& /*destination*/, std::string_view rule) {
+bool DestinationTable::Slow(CampaignPart& part, std::string_view rule) {
   if (!part.slowed_by.empty()) return false;
   part.slowed_by = rule;
   part.slowed_since = parts_.now();
@@ -167,8 +176,23 @@ void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
       if (!std::exchange(part->slowed_by, {}).empty()) {
         part->limit.Set(parts_.now(), destination->rule.campaign_message_rate);
       }
+      parts_.kept->KeepPart(*destination, id, *part);
       parts_.windows->Unhold(*part);
     }
+  }
+  parts_.kept->Resume(campaign, at);
+}
+
+void DestinationTable::CampaignIsOver(queue::CampaignId id) {
+  parts_.kept->Forget(id);
+  for (const auto& [key, destination] : destinations_) {
+    const auto place = destination->campaigns.find(id);
+    if (place == destination->campaigns.end() || std::exchange(place->second->over, true)) continue;
+    CampaignPart& part = *place->second;
+    if (part.Describe(destination->name).alarm != Alarm::kTripped) continue;
+    part.guard.Resume();
+    part.slowed_by.clear();
+    parts_.kept->KeepPart(*destination, id, part);
   }
 }
 
@@ -201,6 +225,9 @@ void DestinationTable::Tick() {
     for (const std::unique_ptr<Account>& account : destination.accounts) {
       if (account->allowance.Unsaved()) Save(*account);
     }
+    std::erase_if(destination.campaigns, [](const auto& entry) {
+      return entry.second->over && entry.second->shares == 0 && entry.second->held.empty();
+    });
     const bool vacant = destination.sites == 0 && now - destination.vacant_since >= kKeptVacant;
     const bool forget = vacant && (destinations_.size() > kDestinationsMax || !StillMatters(destination)) &&
                         std::ranges::none_of(destination.accounts, [](const auto& account) { return account->saving; });
@@ -208,12 +235,42 @@ void DestinationTable::Tick() {
       ++place;
       continue;
     }
+    parts_.kept->Leave(destination);
     // What it was saved as is kept for its next mail: a day's counter must not begin anew.
     for (const std::unique_ptr<Account>& account : destination.accounts) {
-      if (!account->forgotten_on_disk) saved_[KeyOf(*account)] = account->allowance.Encode(parts_.loop.now());
+      if (account->forgotten_on_disk) continue;
+      saved_[KeyOf(*account)] = {.bytes = account->allowance.Encode(parts_.loop.now()), .unused_since = now};
     }
     place = destinations_.erase(place);
   }
+  SweepSaved();
+}
+
+// What nobody used for a day and holds nothing is as good as new: by then every bucket has leaked away, and the day's
+// counters are another day's.
+void DestinationTable::SweepSaved() {
+  const Now now = parts_.loop.now();
+  auto place = saved_.lower_bound(sweep_at_);
+  for (int i = 0; i < kSweptAtOnce && place != saved_.end(); ++i) {
+    SavedAllowance& saved = place->second;
+    if (now.monotonic - saved.unused_since < kKeptUnused) {
+      ++place;
+      continue;
+    }
+    saved.unused_since = now.monotonic;
+    const std::string_view from = std::string_view(place->first).substr(kSaved.size());
+    const auto source =
+        std::ranges::find(parts_.options->sources, from.substr(0, from.find('/')), &SourceOptions::name);
+    const bool warms_up = source != parts_.options->sources.end() && source->warm_up.has_value();
+    Allowance allowance(now, ResolveRule(*parts_.options, {}, {}), DayIn);
+    if (warms_up || (allowance.Restore(now, saved.bytes) && !allowance.AtRest(now.monotonic))) {
+      ++place;
+      continue;
+    }
+    parts_.writer.DeleteState(place->first);
+    place = saved_.erase(place);
+  }
+  sweep_at_ = place == saved_.end() ? std::string() : place->first;
 }
 
 void DestinationTable::Save(Account& account) {

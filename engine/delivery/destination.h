@@ -50,7 +50,7 @@ struct Account {
 
 // One campaign at a destination.
 struct CampaignPart {
-  CampaignPart(Parts& parts, const CampaignEntry& campaign, const GuardNumbers& numbers);
+  CampaignPart(Parts& parts, std::string campaign, const GuardNumbers& numbers);
 
   const std::string name;  // the campaign's
   LocalLimit limit{Limit::kCampaignAtProvider};
@@ -61,6 +61,7 @@ struct CampaignPart {
   std::string slowed_by;  // the rule whose action made its rate a small one; empty: none did
   Monotonic slowed_since{};
   std::uint32_t shares = 0;  // sites where it has mail
+  bool over = false;         // the campaign is
   Monotonic touched{};
 
   [[nodiscard]] bool Paused() const { return guard.alarm() == Alarm::kTripped; }
@@ -98,7 +99,9 @@ class DestinationTable {
   [[nodiscard]] Account& AccountOf(Destination& destination, std::string_view source);
   [[nodiscard]] CampaignPart& PartOf(Destination& destination, const CampaignEntry& campaign);
   // The campaign's sender is refused there: mail for which somebody waits goes on slowly. False: it does already.
-  bool Slow(CampaignPart& part, const Destination& destination, std::string_view rule);
+  bool Slow(CampaignPart& part, std::string_view rule);
+  // It has ended: nothing of it is kept.
+  void CampaignIsOver(queue::CampaignId id);
   // The operator lets the campaign go on at the provider (or site) of that name: what paused or slowed it there counts
   // anew.
   void Resume(std::string_view campaign, std::string_view at);
@@ -132,10 +135,18 @@ class DestinationTable {
   void SetWarmUp(Account& account);
   void Save(Account& account);
   [[nodiscard]] bool StillMatters(const Destination& destination) const;
+  void SweepSaved();
+
+  // What was saved of an account that is not in use.
+  struct SavedAllowance {
+    std::string bytes;
+    Monotonic unused_since{};
+  };
 
   Parts& parts_;
   std::map<std::string, std::unique_ptr<Destination>> destinations_;
-  std::map<std::string, std::string, std::less<>> saved_;  // of the last run, not yet restored
+  std::map<std::string, SavedAllowance, std::less<>> saved_;  // by key
+  std::string sweep_at_;                                      // where SweepSaved goes on
   std::deque<SaveUnderWay> saves_;
 };
 

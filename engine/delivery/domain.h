@@ -32,17 +32,18 @@ struct Domain {
   std::string problem;  // for kBounce and kSweep: the sentence of its events
 
   queue::DomainCursor cursor;
-  bool more = true;                 // a Take may find jobs
-  bool take_asked = false;          // in line for the reader, or with it
-  bool rewinding = false;           // its cursor is dropped once nothing taken with it is open
-  bool leaving = false;             // is released once nothing of it is open
-  bool ended_any = false;           // since its assignment, something of it was settled
-  bool seek_ended = false;          // jobs of an ended campaign may stand behind its full window
-  std::uint32_t seeks = 0;          // answers in a row that brought none of them
-  std::chrono::nanoseconds rest{};  // at release: its home leaves it alone for so long ...
-  bool forget_mx = false;           // ... and looks its MX up anew
-  Monotonic take_after{};           // the reader failed; not again before
-  Monotonic polled_at{};            // when its last Take was asked
+  bool more = true;                  // a Take may find jobs
+  bool take_asked = false;           // in line for the reader, or with it
+  bool rewinding = false;            // its cursor is dropped once nothing taken with it is open
+  bool leaving = false;              // is released once nothing of it is open
+  bool ended_any = false;            // since its assignment, something of it was settled
+  bool seek_ended = false;           // jobs of an ended campaign may stand behind its full window
+  std::uint32_t seeks = 0;           // answers in a row that brought none of them
+  std::chrono::nanoseconds rest{};   // at release: its home leaves it alone for so long ...
+  bool forget_mx = false;            // ... and looks its MX up anew
+  std::uint32_t resolved_again = 0;  // times in a row that this was done before its assignment
+  Monotonic take_after{};            // the reader failed; not again before
+  Monotonic polled_at{};             // when its last Take was asked
 
   std::vector<std::unique_ptr<Lane>> lanes;
   std::uint64_t next_order = 0;

@@ -22,6 +22,7 @@ class Admission;
 class Backlog;
 class CampaignCache;
 class DestinationTable;
+class KeptState;
 class Leases;
 class Settlement;
 class SiteTable;
@@ -49,6 +50,7 @@ struct Parts {
   CampaignCache* campaigns = nullptr;
   Leases* leases = nullptr;
   SourceHealth* sources = nullptr;
+  KeptState* kept = nullptr;
   DestinationTable* destinations = nullptr;
   SiteTable* sites = nullptr;
   Windows* windows = nullptr;

@@ -10,6 +10,7 @@
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/destination.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/settlement.h"
@@ -22,6 +23,7 @@ namespace {
 
 // Before the MX of a domain that led to the wrong host is looked up again.
 constexpr std::chrono::minutes kResolveAgainAfter{1};
+constexpr std::uint32_t kResolveAgainMost = 3;
 
 bool IsHardBounce(const Verdict& verdict) {
   if (verdict.fate != Fate::kBounced) return false;
@@ -63,12 +65,11 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
     case ActionKind::kPauseSender:
       return;
     case ActionKind::kReconnect:
-      // So many it took, and no more: the next connection closes in time.
-      if (connection.replied() > 1) path.site.learned_cap = static_cast<int>(connection.replied());
-      connection.Quit();
+      Reconnect(connection, job, judgement, stage, reply);
       break;
     case ActionKind::kResolveAgain:
-      if (job != nullptr) parts_.windows->SendElsewhere(*job->lane->domain, kResolveAgainAfter);
+      if (job == nullptr || ResolvedInVain(*job->lane->domain)) return;
+      parts_.windows->SendElsewhere(*job->lane->domain, kResolveAgainAfter);
       break;
     case ActionKind::kSkipHost:
       until = now.monotonic + action.duration;
@@ -101,6 +102,28 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
             judgement.verdict.scope, words, until);
 }
 
+// So many messages it took, and no more: the next connection closes in time. Who says so to the first one would say it
+// to the first one of every connection.
+void Settlement::Reconnect(Connection& connection, const WindowJob* job, const Judgement& judgement, Stage stage,
+                           const Reply& reply) {
+  Path& path = connection.path();
+  const bool counted = job != nullptr && reply.code != 421;  // this refusal is among the replies
+  const std::uint32_t took = connection.replied() - (counted ? 1 : 0);
+  if (took > 0) {
+    path.site.learned_cap = static_cast<int>(took);
+    path.site.cap_learned_at = parts_.loop.now().wall;
+    parts_.kept->KeepCap(path.site);
+  } else if (counted) {
+    // After a 421 the end of the connection is judged.
+    HostFailed(path, connection.host(), stage, judgement.verdict.category, reply, parts_.now(),
+               connection.remote_address());
+  }
+  connection.Quit();
+}
+
+// Its MX was looked up anew often enough, and led to hosts that say the same: it is an answer like others.
+bool Settlement::ResolvedInVain(const Domain& domain) { return domain.resolved_again >= kResolveAgainMost; }
+
 // Its sender is refused here, and nowhere else: the campaign stops at this provider; a transactional one is slowed.
 void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, const Reply& reply) {
   const Now now = parts_.loop.now();
@@ -108,10 +131,11 @@ void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, 
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   if (!part.actions.Count(rule.name, rule.action, now.monotonic)) return;
   if (campaign.transactional()) {
-    if (!parts_.destinations->Slow(part, *path.site.provider_destination, rule.name)) return;
+    if (!parts_.destinations->Slow(part, rule.name)) return;
   } else if (!part.guard.Pause(now.monotonic, rule.name)) {
     return;
   }
+  parts_.kept->KeepPart(*path.site.provider_destination, campaign.first->id, part);
   ++parts_.counts.actions[static_cast<std::size_t>(ActionKind::kPauseSender)];
   GuardEvent(part, campaign, path, reply.text);
 }
@@ -126,6 +150,7 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
   if (bad_mailbox && site.storm == nullptr) site.storm = std::make_unique<BounceStorm>(parts_.options->guard);
   if (site.storm != nullptr && (bad_mailbox || verdict.fate == Fate::kDelivered)) {
     if (site.storm->Count(now, bad_mailbox)) {
+      parts_.kept->KeepStorm(site);
       GuardEvent(Stage::kRcpt, Scope::kRecipient, site.storm->Describe(site.name), &site);
     }
     if (bad_mailbox && site.storm->tripped()) verdict.fate = Fate::kDeferred;
@@ -134,7 +159,9 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
   if (campaign.transactional()) return;
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
-  if (part.guard.Count(now, hard_bounce, spam_block)) GuardEvent(part, campaign, path, {});
+  if (!part.guard.Count(now, hard_bounce, spam_block)) return;
+  if (part.Paused()) parts_.kept->KeepPart(*path.site.provider_destination, campaign.first->id, part);
+  GuardEvent(part, campaign, path, {});
 }
 
 void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path,

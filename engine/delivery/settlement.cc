@@ -160,6 +160,8 @@ void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::M
       break;
   }
   React(*facts.connection, &job, judgement, result.stage, result.reply);
+  const bool wants_elsewhere = judgement.rule != nullptr && judgement.rule->action.kind == ActionKind::kResolveAgain;
+  if (wants_elsewhere && ResolvedInVain(*job.lane->domain)) return Defer(facts, job);
   Return(facts, job);
 }
 

@@ -82,6 +82,9 @@ class Settlement {
   [[nodiscard]] Judgement Judge(const Site& site, const Reply& reply, Stage stage);
   // The action of the rule that decided, if its threshold is reached. job may be null.
   void React(Connection& connection, WindowJob* job, const Judgement& judgement, Stage stage, const Reply& reply);
+  void Reconnect(Connection& connection, const WindowJob* job, const Judgement& judgement, Stage stage,
+                 const Reply& reply);
+  [[nodiscard]] static bool ResolvedInVain(const Domain& domain);
   // May change the verdict: in a bounce storm nobody is given up.
   void CountForGuards(const WindowJob& job, Path& path, Verdict& verdict);
   void GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path, std::string_view reply);

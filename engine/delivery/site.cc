@@ -35,6 +35,13 @@ SiteHost HostOf(std::string_view name, std::uint16_t port, std::uint16_t prefere
 
 }  // namespace
 
+std::uint32_t OwnerOf(std::string_view owner_key, std::uint32_t cores) {
+  // FNV-1a: std::hash does not promise to be the same.
+  std::uint64_t hash = 14695981039346656037ull;
+  for (const char byte : owner_key) hash = (hash ^ static_cast<unsigned char>(byte)) * 1099511628211ull;
+  return static_cast<std::uint32_t>(hash % cores);
+}
+
 SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx) {
   SiteTarget target;
   if (const RouteOptions* route = FindRoute(options, domain)) target.route = *route;

@@ -50,6 +50,9 @@ struct SiteTarget {
   [[nodiscard]] bool SameAs(const SiteTarget& other) const;
 };
 
+// The core that owns what has this key: the same on every run and every core.
+[[nodiscard]] std::uint32_t OwnerOf(std::string_view owner_key, std::uint32_t cores);
+
 // The target of a domain under these options. mx is not looked at if the route has fixed hosts.
 [[nodiscard]] SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::MxAnswer* mx);
 
@@ -137,7 +140,8 @@ struct Site {
   std::string trouble;  // what the configuration lacks for it; nothing is sent meanwhile
   SiteFailure last_failure;
   bool paused = false;
-  int learned_cap = 0;                 // messages a connection, found by its refusals; 0: none found
+  int learned_cap = 0;  // messages a connection, found by its refusals; 0: none found
+  Wall cap_learned_at{};
   std::unique_ptr<BounceStorm> storm;  // since its first bad mailbox
   std::vector<std::unique_ptr<Path>> paths;
   std::vector<std::unique_ptr<Feed>> feeds;

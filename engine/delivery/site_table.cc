@@ -8,6 +8,7 @@
 
 #include "engine/delivery/admission.h"
 #include "engine/delivery/destination.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/leases.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
@@ -75,6 +76,7 @@ Site& SiteTable::Get(SiteTarget target, std::string_view domain) {
   site.rule = ResolveRule(*parts_.options, site.sample_domain, site.mx_names);
   parts_.destinations->Join(site);
   Apply(site);
+  parts_.kept->Restore(site);
   return site;
 }
 
@@ -175,7 +177,10 @@ Path* SiteTable::MakePath(Site& site, std::string_view source) {
 
 void SiteTable::BelieveAgain(std::string_view name) {
   for (const auto& [key, site] : sites_) {
-    if (site->name == name && site->storm != nullptr && site->storm->tripped()) site->storm->Resume();
+    if (site->name == name && site->storm != nullptr && site->storm->tripped()) {
+      site->storm->Resume();
+      parts_.kept->KeepStorm(*site);
+    }
   }
 }
 
@@ -194,6 +199,7 @@ void SiteTable::Tick(Monotonic now) {
     if (site->pending_link.linked) continue;
     parts_.admission->Forget(*site);
     vacant_.Remove(*site);
+    parts_.kept->Leave(*site);
     parts_.destinations->Leave(*site);
     sites_.erase(site->key);
   }

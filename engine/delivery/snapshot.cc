@@ -6,6 +6,7 @@
 #include "engine/delivery/backlog.h"
 #include "engine/delivery/campaign_cache.h"
 #include "engine/delivery/destination.h"
+#include "engine/delivery/kept_state.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/path.h"
 #include "engine/delivery/site_table.h"
@@ -195,6 +196,11 @@ void FillGuards(Parts& parts, CoreSnapshot& snapshot) {
   for (const auto& [key, site] : parts.sites->sites()) {
     if (site->storm == nullptr || !site->storm->tripped()) continue;
     AddGuard(snapshot, GuardKind::kBounceStorm, site->storm->Describe(site->name), now).receiver = site->name;
+  }
+  for (const KeptState::Held& held : parts.kept->Waiting()) {
+    GuardSnapshot& one = AddGuard(snapshot, GuardKind::kCampaign, held.finding, now);
+    one.campaign = held.campaign;
+    one.receiver = held.receiver;
   }
   if (parts.network.tripped()) AddGuard(snapshot, GuardKind::kOwnNetwork, parts.network.Describe(), now);
   if (parts.no_domains.Tripped(now.monotonic)) {

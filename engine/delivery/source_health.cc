@@ -67,7 +67,7 @@ void SourceHealth::Tell(const SourceOptions& source, const SourceState& state, b
         fmt::format("source {} is disabled on core {}: {}; mail goes by the other sources of its pools, or "
                     "waits; it is looked at again every {} s",
                     source.name, core, state.Problem(), kLookAgainEvery.count()));
-  } else if (state.troubled() && (!was_troubled || was_gone)) {
+  } else if (state.troubled() && !state.gone && (!was_troubled || was_gone)) {
     parts_.settlement->SourceEvent(
         source.name,
         fmt::format("source {} sends by its other address on core {}: {}; that is looked at again every {} "

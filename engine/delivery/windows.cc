@@ -57,13 +57,15 @@ Windows::~Windows() {
 
 // ---- domains come and go
 
-void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx) {
+void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx,
+                     std::uint32_t resolved_again) {
   auto [place, is_new] = domains_.try_emplace(std::string(name));
   if (!is_new) return Reassign(*place->second, std::move(mx));
   place->second = std::make_unique<Domain>();
   Domain& domain = *place->second;
   domain.name = name;
   domain.home = home;
+  domain.resolved_again = resolved_again;
   domain.mx = std::move(mx);
   const RouteOptions* route = FindRoute(*parts_.options, name);
   const bool fixed_hosts = route != nullptr && !route->hosts.empty();

@@ -25,7 +25,8 @@ class Windows {
   ~Windows();
 
   // From a home core, maybe our own.
-  void Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx);
+  void Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx,
+              std::uint32_t resolved_again);
 
   void OnTaken(ReadAnswer& answer);
   // Sends requests to the reader, as many as may be under way.

@@ -113,6 +113,10 @@ TEST(SourceGone, OfTwoAddressesTheOtherIsUsed) {
   WorldSettings settings;
   settings.options = TestOptions();
   settings.options.sources[0].ipv6 = IpAddress::Parse("2600::1").value();
+  RouteOptions route;
+  route.match = DomainPattern::Parse("*").value();
+  route.use_ipv6 = true;
+  settings.options.routes.push_back(route);
   World world(settings);
   Receiver& old = world.AddReceiver("mx.old.test", {"old.test"});
   Receiver& both = world.AddReceiver("mx.both.test", {"both.test"});
