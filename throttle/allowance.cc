@@ -47,7 +47,10 @@ void Allowance::SetRule(const Now& now, const EffectiveRule& rule) {
     has = rate.has_value();
   };
   set(rate_, has_rate_, rule.message_rate);
-  set(connect_rate_, has_connect_rate_, rule.connect_rate);
+  // A stranger is met with start_connections, so that many may be opened at once.
+  std::optional<RateLimit> connects = rule.connect_rate;
+  if (connects) connects->burst = std::max<double>(connects->BurstOrDefault(), rule.start_connections);
+  set(connect_rate_, has_connect_rate_, connects);
   per_connection_ = rule.messages_per_connection;
 
   const bool at_most = ramp_ >= most_connections_;

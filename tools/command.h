@@ -59,6 +59,7 @@ struct ChangeRequest {
   AdminPlace daemon;
   std::string action;
   std::string campaign;
+  std::string at;  // with campaign: what a guard holds at this provider (or site)
   bool all = false;
   std::string site;
   std::string source;

@@ -124,6 +124,16 @@ std::string RenderGuards(std::span<const GuardView> guards, const Terminal& term
   return out;
 }
 
+std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal) {
+  std::string out;
+  for (const GuardView& guard : guards) {
+    const std::string what = guard.source.empty() ? guard.guard : guard.guard + " " + guard.source;
+    const std::string line = fmt::format("{}{}: {}", guard.tripped ? "" : "warning, ", what, guard.reason);
+    out += terminal.Paint(guard.tripped ? Tone::kBad : Tone::kWarning, Printable(line)) + "\n";
+  }
+  return out;
+}
+
 std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
   const auto uptime = std::chrono::seconds(static_cast<std::int64_t>(status.uptime_seconds));
   std::string out =

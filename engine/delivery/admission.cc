@@ -90,7 +90,7 @@ WindowJob* Admission::Next(Connection& connection) {
     if (WindowJob* job = TakeFrom(path, mail_class, shared)) {
       path.Admit(now, mail_class);
       path.VisitAccounts([this](Account& account) { parts_.destinations->SaveIfUrgent(account); });
-      path.message_wait.Leave();
+      path.message_wait.Served();
       path.owed = false;
       // "connections" stays: it says that more would be sent over more of them.
       if (!IsAboutConnections(path.binding)) path.Bind(Limit::kNone, now.monotonic, parts_.counts);
@@ -414,15 +414,15 @@ void Admission::WaitToConnect(Path& path, const Refusal& refusal, bool urgent) {
   if (idle != nullptr && &idle->path() != &path) idle->Quit();
 }
 
-// Of an account's idle connections one without work; else the one that was used last, for in turns it is the last to be
-// needed again.
+// Of an account's idle connections one without work; else one of the path that was served most often, the one used last
+// first: in turns it is the last to be needed again.
 Connection* Admission::LeastUseful(Account& account) {
-  Connection* last = nullptr;
+  Connection* least = nullptr;
   for (Connection* one = account.idle.front(); one != nullptr; one = account.idle.Next(*one)) {
     if (!one->path().site.HasReady()) return one;
-    last = one;
+    if (least == nullptr || one->path().message_wait.turn >= least->path().message_wait.turn) least = one;
   }
-  return last;
+  return least;
 }
 
 // The core's own limit of connections: an idle one makes room for one that has work.

@@ -28,6 +28,7 @@ class IntrusiveList {
   [[nodiscard]] T* front() const { return front_; }
   [[nodiscard]] T* back() const { return back_; }
   [[nodiscard]] static T* Next(const T& item) { return (item.*kLink).next; }
+  [[nodiscard]] static T* Previous(const T& item) { return (item.*kLink).previous; }
   [[nodiscard]] static bool Linked(const T& item) { return (item.*kLink).linked; }
 
   void PushBack(T& item) { Insert(item, back_, nullptr); }

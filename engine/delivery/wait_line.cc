@@ -39,7 +39,7 @@ void WaitLine::Join(WaitSpot& spot, Monotonic not_before, bool in_front) {
     if (in_front || returns) {
       spots_.PushFront(spot);
     } else {
-      spots_.PushBack(spot);
+      InsertByTurn(spot);
     }
   }
   spot.line = this;
@@ -48,12 +48,32 @@ void WaitLine::Join(WaitSpot& spot, Monotonic not_before, bool in_front) {
   parts_.loop.timers().Set(timer_, due_);
 }
 
+void WaitLine::InsertByTurn(WaitSpot& spot) {
+  WaitSpot& counts = spot.path.message_wait;
+  if (&spot == &counts) {
+    // Who comes new, or from another line, has no turns to make up for; nobody has many, in either direction.
+    if (counts.counted_by != this) counts.turn = turn_;
+    counts.counted_by = this;
+    counts.turn = std::clamp(counts.turn, turn_ - kCatchUp, turn_ + 1);
+  }
+  WaitSpot* behind = spots_.back();
+  while (behind != nullptr && behind->path.message_wait.turn > counts.turn) behind = spots_.Previous(*behind);
+  if (behind == nullptr) {
+    spots_.PushFront(spot);
+  } else if (WaitSpot* before = spots_.Next(*behind)) {
+    spots_.InsertBefore(*before, spot);
+  } else {
+    spots_.PushBack(spot);
+  }
+}
+
 void WaitLine::CallNext() {
   if (called_ != nullptr || spots_.empty()) return;
   timer_.Cancel();
   WaitSpot& spot = *spots_.PopFront();
   spot.called = true;
   called_ = &spot;
+  if (&spot == &spot.path.message_wait) turn_ = std::max(turn_, spot.turn);
   parts_.admission->MarkPending(spot.path.site);
 }
 

@@ -1,8 +1,11 @@
 #pragma once
-// Those who wait for a limit that several paths share, in the order they came. One at a time is called when the limit
-// may let one go: it asks again, and then either has its turn over (it was served, or has nothing to send any more) or
-// gets back to the front. While somebody waits, the others get behind instead of asking; so no path starves, however
-// many there are, and a limit that opens wakes one of them and not all. Single-threaded.
+// Those who wait for a limit that several paths share, in turns: who was served less often stands before who was served
+// more often, and of equals who came first. So a path that lost time over its connection makes up for it. One at a time
+// is called when the limit may let one go: it asks again, and then either has its turn over (it was served, or has
+// nothing to send any more) or gets back to the front. While somebody waits, the others get behind instead of asking; so
+// no path starves, however many there are, and a limit that opens wakes one of them and not all. Single-threaded.
+
+#include <cstdint>
 
 #include "config/time.h"
 #include "engine/delivery/intrusive_list.h"
@@ -23,10 +26,18 @@ struct WaitSpot {
 
   // Out of its line, or its turn is over.
   void Leave();
+  // It got what it waited for.
+  void Served() {
+    ++turn;
+    Leave();
+  }
 
   Path& path;
   WaitLine* line = nullptr;  // it stands in it, or was called by it
   bool called = false;
+  // How often it was served, as the line counts. Of a path's spot for connections the other one's counts.
+  std::uint64_t turn = 0;
+  const WaitLine* counted_by = nullptr;  // only compared
   ListLink<WaitSpot> link;
 };
 
@@ -52,7 +63,12 @@ class WaitLine {
  private:
   friend struct WaitSpot;
 
+  // Turns that a path may make up for.
+  static constexpr std::uint64_t kCatchUp = 3;
+  void InsertByTurn(WaitSpot& spot);
+
   Parts& parts_;
+  std::uint64_t turn_ = kCatchUp;  // of whom was called last, or of one before if that is later
   IntrusiveList<WaitSpot, &WaitSpot::link> spots_;
   WaitSpot* called_ = nullptr;
   io::Timer timer_;

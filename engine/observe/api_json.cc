@@ -121,6 +121,30 @@ Json Guards(std::span<const delivery::CoreSnapshot> cores) {
   return json;
 }
 
+// What guards hold or warn of, each once though several cores may say the same.
+Json Guards(std::span<const delivery::CoreSnapshot> cores) {
+  Json json = Json::array();
+  for (const delivery::CoreSnapshot& core : cores) {
+    for (const delivery::GuardSnapshot& guard : core.guards) {
+      Json one = {{"guard", ToString(guard.kind)}, {"state", ToString(guard.state)}};
+      if (!guard.campaign.empty()) one["campaign"] = guard.campaign;
+      if (!guard.receiver.empty()) one["receiver"] = guard.receiver;
+      if (!guard.source.empty()) one["source"] = guard.source;
+      one["reason"] = guard.reason;
+      if (std::ranges::any_of(json, [&one](const Json& other) {
+            Json without_time = other;
+            without_time.erase("since");
+            return without_time == one;
+          })) {
+        continue;
+      }
+      one["since"] = FormatRfc3339(guard.since);
+      json.push_back(std::move(one));
+    }
+  }
+  return json;
+}
+
 void PutMail(Json& json, const MailWaiting& mail) {
   json["waiting"] = mail.waiting;
   json["deferred"] = mail.deferred;

@@ -191,6 +191,20 @@ TEST(Allowance, NewConnectionsHaveARate) {
   EXPECT_EQ(answer.not_before, kNow.monotonic + 3s);
 }
 
+TEST(Allowance, TheFirstConnectionsToAStrangerMayBeOpenedAtOnce) {
+  EffectiveRule rule = Rule();
+  rule.connect_rate = RateLimit{20.0 / 60, 0};
+  rule.start_connections = 2;
+  Allowance allowance(kNow, rule, {});
+  allowance.Connecting(kNow.monotonic);
+  EXPECT_TRUE(allowance.AskConnect(kNow, kBulk).Go());
+  allowance.Connecting(kNow.monotonic);
+  for (int i = 0; i < 20; ++i) Deliver(allowance, kNow);
+  const Admission answer = allowance.AskConnect(kNow, kBulk);
+  EXPECT_EQ(answer.limit, Limit::kConnectRate);
+  EXPECT_EQ(answer.not_before, kNow.monotonic + 3s);
+}
+
 TEST(Allowance, ComplaintsAboutConnectionsHalveThoseInUse) {
   Allowance allowance(kNow, Rule(), {});
   for (int i = 0; i < 6; ++i) allowance.Connecting(kNow.monotonic);

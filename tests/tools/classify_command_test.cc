@@ -105,7 +105,7 @@ TEST_F(ClassifyTest, ExplainsWhichRuleDecided) {
   EXPECT_THAT(outcome.out, HasSubstr("    no rule knows it; its codes alone decided\n"));
   EXPECT_THAT(outcome.out, HasSubstr("    rule no-cake (" + rules_ +
                                      ":3): none; suppress: on-second\n"
-                                     "    the codes alone: bad-mailbox, bounced, recipient\n"));
+                                     "    the codes alone: other, bounced, recipient\n"));
 }
 
 TEST_F(ClassifyTest, SpeaksJson) {

@@ -53,7 +53,7 @@ TEST(Provider, ItsRateHoldsOverAllItsSitesAndIsUsedUp) {
     EXPECT_LE(world.taken(), 10u * 300 + 10);
     EXPECT_GE(static_cast<double>(world.taken()), 0.97 * 10 * 300);
     // Each has its turn.
-    for (const Receiver* receiver : tenants.receivers) EXPECT_NEAR(static_cast<double>(receiver->taken.size()), 60, 15);
+    for (const Receiver* receiver : tenants.receivers) EXPECT_NEAR(static_cast<double>(receiver->taken.size()), 60, 6);
     EXPECT_EQ(world.CheckConservation(), "");
   }
 }

@@ -164,9 +164,9 @@ TEST(Reaction, WhoNeverTakesAMessageIsNotReconnectedToWithoutEnd) {
   receiver.script.on_mail = [](const ReceivedMessage&) { return std::string("452 too many messages on it"); };
   world.Submit({.recipients = Recipients(200, {"one.test"}), .expires_after = hours(12)});
   world.RunFor(hours(1));
-  EXPECT_LT(receiver.connects, 40u);
+  EXPECT_LT(receiver.connects, 80u) << "ten at once, six times in the first hour";
   ASSERT_TRUE(world.RunToEnd(hours(14)));
-  EXPECT_LT(receiver.connects, 150u);
+  EXPECT_LT(receiver.connects, 350u);
   EXPECT_EQ(world.queue.Count(EventKind::kExpired), 200u);
   for (const queue::Event& event : world.queue.events()) {
     if (event.kind == EventKind::kExpired) {
@@ -243,9 +243,9 @@ TEST(Guards, WhatTheyPausedAtAProviderGoesOnWhenTheOperatorSaysSoAndIsCountedAne
   EXPECT_EQ(world.queue.queued(), queued) << "that is another place";
   resume("mx.one.test");
   world.RunFor(minutes(5));
-  const std::uint64_t left = world.queue.queued();
-  EXPECT_LE(left, queued - 500) << "it pauses again only after as many tries as at first";
-  EXPECT_GT(left, 0u);
+  EXPECT_GE(world.Snapshot().counts.attempts, snapshot.counts.attempts + 500)
+      << "it pauses again only after as many tries as at first";
+  EXPECT_LE(world.Snapshot().counts.attempts, snapshot.counts.attempts + 1000);
   EXPECT_EQ(HeldCampaigns(world).size(), 1u);
   receiver.script.on_rcpt = nullptr;
   resume("mx.one.test");
@@ -283,11 +283,15 @@ TEST(Guards, AStormIsOverWhenTheOperatorBelievesTheSite) {
   receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("550 5.1.1 NoSuchUser"); };
   world.Submit({.recipients = Recipients(2000, {"one.test"})});
   world.RunFor(seconds(5));
-  ASSERT_EQ(world.Snapshot().guards.size(), 1u);
-  EXPECT_EQ(world.Snapshot().guards[0].kind, GuardKind::kBounceStorm);
-  EXPECT_TRUE(world.Snapshot().guards[0].reason.contains("`postrider resume --site mx.one.test`"));
+  const auto storms = [&world] {
+    std::vector<GuardSnapshot> guards = world.Snapshot().guards;
+    std::erase_if(guards, [](const GuardSnapshot& guard) { return guard.kind != GuardKind::kBounceStorm; });
+    return guards;
+  };
+  ASSERT_EQ(storms().size(), 1u);
+  EXPECT_TRUE(storms()[0].reason.contains("`postrider resume --site mx.one.test`"));
   world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kSite, "mx.one.test");
-  EXPECT_TRUE(world.Snapshot().guards.empty());
+  EXPECT_TRUE(storms().empty());
   EXPECT_TRUE(world.RunToEnd(hours(1)));
   EXPECT_GT(world.queue.Count(EventKind::kBounced), 1500u);
 }
