@@ -223,7 +223,7 @@ std::optional<Allowance::State> DestinationTable::Look(const std::string& key, c
   }
   const auto saved = saved_.find(KeyOf(source, key));
   if (saved == saved_.end()) return std::nullopt;
-  Allowance allowance(now, rule, parts_.settings.day_of);
+  Allowance allowance(now, rule, DayIn);
   const std::optional<WarmUpPlan> plan = WarmUpOf(source);
   allowance.SetWarmUp(now, plan ? &*plan : nullptr);
   if (!allowance.Restore(now, saved->second)) return std::nullopt;
