@@ -61,6 +61,20 @@ std::string Closed(const CampaignView& campaign) {
                      Printable(campaign.windows));
 }
 
+// Where its canary stands; empty: it has none, or that is over.
+std::string CanaryLine(const CampaignView& campaign) {
+  if (!campaign.canary || IsOver(campaign) || campaign.canary->phase == "released") return "";
+  const CanaryView& canary = *campaign.canary;
+  const std::string sent =
+      fmt::format("canary: {} of {} sent", FormatCount(canary.tried), FormatCount(campaign.totals.accepted));
+  if (canary.phase == "waiting" && canary.rest_at) {
+    return fmt::format("{}, the rest at {}", sent, observe::FormatRfc3339(*canary.rest_at));
+  }
+  if (canary.phase == "stopped") return sent + ", the rest when it is resumed";
+  return fmt::format("{}, {} of the canary are left to be tried first", sent,
+                     FormatCount(canary.recipients - std::min(canary.tried, canary.recipients)));
+}
+
 // Why it does not go on, and what goes on with it; empty if it does.
 std::string WhyHeld(const CampaignView& campaign) {
   if (campaign.state != "held") return Printable(campaign.note);
@@ -72,8 +86,9 @@ std::string WhyHeld(const CampaignView& campaign) {
 // What else is to be known of a campaign that stands in the table; empty: nothing.
 std::string WhyStill(const CampaignView& campaign) {
   if (campaign.state == "held") return "is held: " + WhyHeld(campaign);
-  if (campaign.closed_until) return "is " + Closed(campaign);
-  return "";
+  const std::string canary = CanaryLine(campaign);
+  if (!campaign.closed_until) return canary;
+  return "is " + Closed(campaign) + (canary.empty() ? "" : "; " + canary);
 }
 
 Tone ToneOf(std::string_view event) {
@@ -182,6 +197,7 @@ std::string RenderCampaign(const CampaignView& campaign, Wall now, const Campaig
                                 Printable(campaign.state), Printable(campaign.mail_class));
   if (const std::string why = WhyHeld(campaign); !why.empty()) out += terminal.Paint(Tone::kWarning, why) + "\n";
   if (campaign.closed_until) out += terminal.Paint(Tone::kWarning, Closed(campaign)) + "\n";
+  if (const std::string canary = CanaryLine(campaign); !canary.empty()) out += canary + "\n";
   out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
                      left.empty() ? "" : ", " + left + " left");
   out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",
@@ -207,6 +223,7 @@ std::string RenderProgressLine(const CampaignView& campaign, Wall now, const Cam
   if (rate) line += " " + Rate(rate);
   if (!left.empty()) line += " " + left + " left";
   if (campaign.closed_until) line += " " + Closed(campaign);
+  if (const std::string canary = CanaryLine(campaign); !canary.empty()) line += " " + canary;
   return line + "\n";
 }
 

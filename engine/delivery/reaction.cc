@@ -136,12 +136,14 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
   if (campaign.transactional()) return;
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
-  if (part.guard.Count(now, hard_bounce, spam_block)) GuardEvent(part, campaign, path, {});
+  const bool canary = campaign.latest->canary.RestWaits();
+  if (part.guard.Count(now, hard_bounce, spam_block, canary)) GuardEvent(part, campaign, path, {});
 }
 
 void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path,
                             std::string_view reply) {
   const Destination& at = *path.site.provider_destination;
+  if (part.Paused() && campaign.latest->canary.RestWaits()) StopCanary(part, campaign, at);
   const Finding finding = part.guard.Describe(campaign.spec().name, at.name);
   std::string sentence = finding.why;
   if (!reply.empty()) sentence += fmt::format("; the last reply was: {}", reply);
@@ -151,6 +153,24 @@ void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campa
   event.site = path.site.name;
   event.provider = path.site.provider;
   event.source = path.source.name;
+  parts_.writer.Publish();
+}
+
+// A guard tripped while only the canary was out: that is what it was for. Goes to the store before anything that says
+// the guard has tripped, so that no crash leaves the guard known and the campaign running on.
+void Settlement::StopCanary(const CampaignPart& part, const CampaignEntry& campaign, const Destination& at) {
+  const std::string& name = campaign.spec().name;
+  queue::Event& event = parts_.writer.Next(StoreRequest::Kind::kStopCanary, nullptr).outcome.event;
+  event.kind = queue::EventKind::kCampaign;
+  event.time = parts_.loop.now().wall;
+  event.job.campaign = campaign.first->id;
+  event.campaign = name;
+  event.mail_class = campaign.spec().mail_class;
+  (at.is_provider ? event.provider : event.site) = at.name;
+  event.reply = fmt::format(
+      "{}; so it is paused everywhere while only its canary is out: look into it, then `postrider resume {}` sends the "
+      "rest, `postrider cancel {}` drops it",
+      part.guard.Describe(name, at.name).why, name, name);
   parts_.writer.Publish();
 }
 

@@ -50,6 +50,15 @@ void PutWindows(Json& json, const queue::Campaign& campaign, Wall now) {
   PutTime(json, "closed_until", queue::ReadinessOf(campaign, now).opens_at);
 }
 
+void PutCanary(Json& json, const queue::Canary& canary) {
+  if (canary.phase == queue::CanaryPhase::kNone) return;
+  Json one = {{"phase", ToString(canary.phase)},
+              {"recipients", canary.recipients},
+              {"tried", canary.recipients - canary.untried}};
+  PutTime(one, "rest_at", canary.rest_at);
+  json["canary"] = std::move(one);
+}
+
 Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   Json json = {{"name", campaign.spec.name},
                {"id", campaign.id},
@@ -66,6 +75,7 @@ Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   PutTime(json, "paused_at", campaign.paused_at);
   PutTime(json, "ended_at", campaign.ended_at);
   PutWindows(json, campaign, now);
+  PutCanary(json, campaign.canary);
   if (!campaign.note.empty()) json["note"] = campaign.note;
   json["totals"] = Totals(campaign.totals);
   return json;

@@ -211,6 +211,20 @@ TEST_F(AdminApiTest, SaysUntilWhenACampaignIsClosed) {
   EXPECT_FALSE(Get("/api/v1/campaigns/offer").contains("closed_until"));
 }
 
+TEST_F(AdminApiTest, SaysWhereACanaryStands) {
+  auto campaign = std::make_shared<queue::Campaign>();
+  campaign->spec.name = "offer";
+  campaign->state = CampaignState::kRunning;
+  control_.campaigns.push_back(campaign);
+  EXPECT_FALSE(Get("/api/v1/campaigns/offer").contains("canary"));
+  campaign->canary = {.phase = queue::CanaryPhase::kSending, .recipients = 1000, .untried = 100, .rest_at = {}};
+  EXPECT_EQ(Get("/api/v1/campaigns/offer")["canary"],
+            json::parse(R"({"phase":"sending","recipients":1000,"tried":900})"));
+  campaign->canary.phase = queue::CanaryPhase::kWaiting;
+  campaign->canary.rest_at = Wall(std::chrono::seconds(100));
+  EXPECT_EQ(Get("/api/v1/status")["campaigns"][0]["canary"]["rest_at"], "1970-01-01T00:01:40.000Z");
+}
+
 TEST_F(AdminApiTest, ChangesCampaigns) {
   control_.AddCampaign("of/fer", CampaignState::kRunning);
   EXPECT_EQ(Ask("POST", "/api/v1/campaigns/of%2Ffer/pause").status, 200);
