@@ -57,6 +57,14 @@ struct ChangeRequest {
 
 [[nodiscard]] int RunReload(const AdminPlace& daemon);
 
+struct RetryRequest {
+  AdminPlace daemon;
+  std::string target;  // a campaign, a domain or a site
+  std::string over = "5min";
+  bool json = false;
+};
+[[nodiscard]] int RunRetry(const RetryRequest& request);
+
 struct ExportRequest {
   AdminPlace daemon;
   std::string campaign;

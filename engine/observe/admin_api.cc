@@ -13,6 +13,7 @@
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/metrics.h"
 #include "engine/observe/queue_page.h"
+#include "engine/observe/retry_api.h"
 #include "engine/observe/suppression_api.h"
 #include "engine/observe/url_text.h"
 
@@ -116,6 +117,7 @@ AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally&
     : host_name_(options.host_name),
       log_(options.log),
       control_(controls.control),
+      retry_(controls.retry),
       tally_(tally),
       suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })) {}
 
@@ -138,8 +140,9 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   if (path.size() != 3) return NoSuchPath();
 
   const std::string_view page = path[2];
-  if (page == "pause" || page == "resume" || page == "reload") {
+  if (page == "pause" || page == "resume" || page == "reload" || page == "retry") {
     if (request.method != "POST") return WrongMethod("POST");
+    if (page == "retry") return HandleRetry(retry_, request);
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
   if (page != "status" && page != "queue" && page != "find" && page != "unmatched" && page != "version")

@@ -74,6 +74,7 @@ class AdminApi {
   const std::string host_name_;
   const LogOptions log_;
   Control& control_;
+  RetryControl& retry_;
   EventTally& tally_;
   std::atomic<bool> stopping_{false};
   const std::unique_ptr<SuppressionApi> suppressions_;

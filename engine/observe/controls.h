@@ -3,6 +3,7 @@
 // referred to outlives the server.
 
 #include "engine/observe/control.h"
+#include "engine/observe/retry_control.h"
 #include "engine/observe/suppression_control.h"
 
 namespace postrider::observe {
@@ -10,6 +11,7 @@ namespace postrider::observe {
 struct Controls {
   Control& control;
   SuppressionControl& suppression;
+  RetryControl& retry;
 };
 
 }  // namespace postrider::observe

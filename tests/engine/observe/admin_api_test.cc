@@ -74,6 +74,8 @@ TEST_F(AdminApiTest, KnowsItsPathsAndTheirMethods) {
       {"POST", "/api/v1/reload", 200},
       {"GET", "/api/v1/pause", 405},
       {"POST", "/api/v1/pause", 400},
+      {"GET", "/api/v1/retry", 405},
+      {"POST", "/api/v1/retry", 400},
       {"GET", "/api/v1/campaigns/offer", 200},
       {"PUT", "/api/v1/campaigns/offer", 405},
       {"GET", "/api/v1/campaigns/offer/pause", 405},

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/observe/controls.h"
+#include "tests/engine/observe/fake_retry.h"
 #include "tests/engine/observe/fake_suppressions.h"
 
 namespace postrider::observe {
@@ -70,8 +71,9 @@ class FakeControl final : public Control {
   }
 
   // Of this and what stands beside it.
-  Controls All() { return {*this, suppressions}; }
+  Controls All() { return {*this, suppressions, retry}; }
 
+  FakeRetry retry;
   FakeSuppressions suppressions;
   Snapshot snapshot;
   UnmatchedReplies unmatched;
