@@ -229,6 +229,7 @@ struct GuardOptions {
   // A campaign at a provider. The shares are of the last campaign_window tries; fewer than campaign_tries prove
   // nothing.
   std::uint32_t campaign_tries = 500;
+  std::uint32_t canary_tries = 100;  // while its canary is out: that is small, and to ask too early costs little
   std::uint32_t campaign_window = 2000;
   double campaign_warn_bounces = 0.02;
   double campaign_pause_bounces = 0.05;

@@ -409,6 +409,8 @@ std::vector<OptionSchema> SenderGuards() {
   return {
       Option(&GuardOptions::campaign_tries, "campaign_tries", IntegerKind{10, 1'000'000},
              "A campaign at one provider is judged after so many attempts; fewer prove nothing."),
+      Option(&GuardOptions::canary_tries, "canary_tries", IntegerKind{10, 1'000'000},
+             "After so many while only its canary is out, if that is less."),
       Option(&GuardOptions::campaign_window, "campaign_window", IntegerKind{10, 10'000'000},
              "And by its last so many."),
       Option(&GuardOptions::campaign_warn_bounces, "campaign_warn_bounces", ShareKind{0, 1},

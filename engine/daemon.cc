@@ -198,6 +198,7 @@ Result<void> Daemon::Open() {
                                               Post(command);
                                             });
   suppression_door_ = std::make_unique<SuppressionDoor>(door_, *store_, *clock_);
+  retry_door_ = std::make_unique<RetryDoor>(door_, *store_, *clock_, *this, [this] { return live_.get(); });
   reader_loop_ = std::make_unique<ReaderLoop>(*store_, reader_waker_, std::move(reader_ends));
   intake_door_ = std::make_unique<IntakeDoor>(door_, *store_, options_);
   intake_ = std::make_unique<intake::Intake>(options_, *files_, *intake_door_, *clock_);

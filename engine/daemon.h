@@ -27,6 +27,7 @@
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/event_tally.h"
 #include "engine/reader_loop.h"
+#include "engine/retry_door.h"
 #include "engine/store_call.h"
 #include "engine/store_loop.h"
 #include "engine/suppression_door.h"
@@ -56,7 +57,9 @@ class Daemon : public observe::Control {
   [[nodiscard]] bool Stop();
 
   // Once it is started.
-  [[nodiscard]] observe::Controls controls() { return {*this, *suppression_door_, throttle_door_, trace_desk_}; }
+  [[nodiscard]] observe::Controls controls() {
+    return {*this, *suppression_door_, throttle_door_, trace_desk_, *retry_door_};
+  }
   [[nodiscard]] std::uint16_t admin_port() const { return admin_ ? admin_->port() : 0; }
 
   // observe::Control
@@ -118,6 +121,7 @@ class Daemon : public observe::Control {
   std::unique_ptr<StoreLoop> store_loop_;
   std::unique_ptr<ReaderLoop> reader_loop_;
   std::unique_ptr<SuppressionDoor> suppression_door_;
+  std::unique_ptr<RetryDoor> retry_door_;
   std::unique_ptr<IntakeDoor> intake_door_;
   std::unique_ptr<intake::Intake> intake_;
   std::unique_ptr<observe::AdminServer> admin_;

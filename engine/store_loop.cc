@@ -17,15 +17,14 @@ constexpr std::chrono::milliseconds kRetryAfterFailure{500};
 constexpr std::chrono::seconds kMaintenanceInterval{1};
 
 // The event that says a campaign changed its state, for the log.
-void AppendCampaignDone(const queue::Campaign& campaign, Wall now, queue::EventSink& log) {
+void AppendCampaignEvent(const queue::Campaign& campaign, Wall now, std::string_view what, queue::EventSink& log) {
   queue::Event event;
   event.kind = queue::EventKind::kCampaign;
   event.time = now;
   event.job.campaign = campaign.id;
   event.campaign = campaign.spec.name;
   event.mail_class = campaign.spec.mail_class;
-  const bool cancelled = campaign.state == queue::CampaignState::kCancelled;
-  event.reply = cancelled ? "cancelled: nothing of it is left in the queue" : "done";
+  event.reply = what;
   log.Append(event);
 }
 
@@ -98,7 +97,7 @@ void StoreLoop::Gather(Wall now) {
       for (int i = 0; i < 64; ++i) {
         delivery::StoreRequest* request = cores_[core].requests.Peek();
         if (request == nullptr) break;
-        Stage(*request);
+        Stage(*request, now);
         cores_[core].requests.Pop();
         ++taken_[core];
         ++staged_;
@@ -108,7 +107,7 @@ void StoreLoop::Gather(Wall now) {
   }
 }
 
-void StoreLoop::Stage(const delivery::StoreRequest& request) {
+void StoreLoop::Stage(delivery::StoreRequest& request, Wall now) {
   using Kind = delivery::StoreRequest::Kind;
   switch (request.kind) {
     case Kind::kOutcome:
@@ -126,6 +125,28 @@ void StoreLoop::Stage(const delivery::StoreRequest& request) {
     case Kind::kDeleteState:
       store_.DeleteState(request.key);
       break;
+    case Kind::kStopCanary:
+      StopCanary(request.outcome.event, now);
+      break;
+  }
+}
+
+void StoreLoop::StopCanary(queue::Event& event, Wall now) {
+  const Result<bool> stopped = store_.StopCanary(event.job.campaign, now, event.reply);
+  // One whose rest is on its way already, or that is gone, has nothing to stop.
+  if (!stopped || !*stopped) return;
+  event.reply = "paused: " + event.reply;
+  log_.Append(event);
+  changed_ids_.push_back(event.job.campaign);
+}
+
+void StoreLoop::ReleaseRests(Wall now) {
+  for (const queue::CampaignId id : store_.ReleaseRests(now)) {
+    if (const queue::CampaignPtr campaign = store_.FindCampaign(id)) {
+      AppendCampaignEvent(*campaign, now, "its canary is through: the rest is released", log_);
+    }
+    changed_ids_.push_back(id);
+    ++staged_;
   }
 }
 
@@ -153,7 +174,8 @@ bool StoreLoop::Commit() {
 
   const Wall now = clock_.Read().wall;
   for (const queue::CampaignPtr& campaign : store_.TakeFinished()) {
-    AppendCampaignDone(*campaign, now, log_);
+    const bool cancelled = campaign->state == queue::CampaignState::kCancelled;
+    AppendCampaignEvent(*campaign, now, cancelled ? "cancelled: nothing of it is left in the queue" : "done", log_);
     ++staged_;  // the line wants its sync, though nobody waits for it
     changed_ids_.push_back(campaign->id);
   }
@@ -186,6 +208,7 @@ void StoreLoop::Maintain(Now now) {
   if (const std::string problem = log_.TakeProblem(); !problem.empty()) observe::LogWarning(problem);
   store_.Purge(now.wall - remember_);
   store_.PurgeSuppressions(now.wall);
+  if (Trouble().empty()) ReleaseRests(now.wall);
 }
 
 void StoreLoop::SetTrouble(std::string sentence) {

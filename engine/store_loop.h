@@ -53,7 +53,9 @@ class StoreLoop {
 
  private:
   void Gather(Wall now);
-  void Stage(const delivery::StoreRequest& request);
+  void Stage(delivery::StoreRequest& request, Wall now);
+  void StopCanary(queue::Event& event, Wall now);
+  void ReleaseRests(Wall now);
   bool Commit();
   void Answer();
   void Maintain(Now now);

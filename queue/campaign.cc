@@ -22,4 +22,20 @@ std::string_view ToString(CampaignState state) {
   return "";
 }
 
+std::string_view ToString(CanaryPhase phase) {
+  switch (phase) {
+    case CanaryPhase::kNone:
+      return "none";
+    case CanaryPhase::kSending:
+      return "sending";
+    case CanaryPhase::kWaiting:
+      return "waiting";
+    case CanaryPhase::kStopped:
+      return "stopped";
+    case CanaryPhase::kReleased:
+      return "released";
+  }
+  return "";
+}
+
 }  // namespace postrider::queue

@@ -24,7 +24,7 @@ enum class CampaignState : std::uint8_t {
   kLoading,    // rows are still being read; nothing is sent unless start = "streaming"
   kHeld,       // loaded, but too many rows were bad: waits for `resume` or `cancel`
   kRunning,    // released
-  kPaused,     // by the operator; the expiry clock stands still
+  kPaused,     // by the operator, or by a guard while its canary was out; the expiry clock stands still
   kCancelled,  // its jobs fall away lazily, each with its final event; ended_at says that none is left
   kFailed,     // unusable as a whole; its rows are gone and nothing was sent
   kDone,       // every accepted row has its final event, and it was not cancelled
@@ -88,6 +88,26 @@ struct CampaignTotals {
   }
 };
 
+// Where a campaign with a canary stands. Its rest waits in blocks of its own.
+enum class CanaryPhase : std::uint8_t {
+  kNone,      // it has none
+  kSending,   // until nine in ten of the canary have been tried
+  kWaiting,   // until rest_at
+  kStopped,   // a guard paused the campaign meanwhile; to resume it releases the rest
+  kReleased,  // the rest goes
+};
+[[nodiscard]] std::string_view ToString(CanaryPhase phase);
+
+struct Canary {
+  CanaryPhase phase = CanaryPhase::kNone;
+  std::uint64_t recipients = 0;  // in the canary
+  std::uint64_t untried = 0;     // of these, those that wait for their first attempt
+  std::optional<Wall> rest_at;   // when the rest goes (kWaiting), or went (kReleased)
+
+  [[nodiscard]] bool RestWaits() const { return phase != CanaryPhase::kNone && phase != CanaryPhase::kReleased; }
+  friend bool operator==(const Canary&, const Canary&) = default;
+};
+
 // How far the list has been read: a crash resumes here.
 struct ListPosition {
   std::uint64_t bytes = 0;  // in the decompressed stream, the start of the next line
@@ -105,7 +125,8 @@ struct Campaign {
   std::optional<Wall> expires_at;  // set at release, moved on by pauses
   std::optional<Wall> paused_at;
   std::optional<Wall> ended_at;
-  std::string note;  // why it is held or failed; else empty
+  Canary canary;
+  std::string note;  // why it is held, failed, or paused by a guard; else empty
   // Of its windows, for all its snapshots; null: it is worked out each time.
   std::shared_ptr<const SendSchedule> schedule{};
 };

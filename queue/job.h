@@ -95,7 +95,7 @@ struct TakenJobs {
   std::vector<StoredTemplatePtr> templates;  // of these jobs, each once
   DomainCursor cursor;
   bool more = false;             // another Take would find jobs now
-  std::optional<Wall> next_due;  // else when: the earliest retry, or a campaign's not_before
+  std::optional<Wall> next_due;  // else when: the earliest retry, or when a campaign opens or releases its rest
 };
 
 }  // namespace postrider::queue

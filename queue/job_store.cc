@@ -45,6 +45,17 @@ class DiskStore : public JobStore {
                         std::string_view note) override {
     return Counted(writer_.SetState(campaign, state, now, expiry, note));
   }
+  Result<bool> StopCanary(CampaignId campaign, Wall now, std::string_view note) override {
+    return Counted(writer_.StopCanary(campaign, now, note));
+  }
+  std::vector<CampaignId> ReleaseRests(Wall now) override {
+    std::vector<CampaignId> released = writer_.ReleaseRests(now);
+    staged_ += released.size();
+    return released;
+  }
+  Result<ForwardStep> BringForward(const ForwardRequest& request) override {
+    return Counted(writer_.BringForward(request));
+  }
   void Settle(const Outcome& outcome) override {
     ++staged_;
     writer_.Settle(outcome);

@@ -64,6 +64,28 @@ struct DomainScan {
   bool lap_done = false;  // the end was reached; the next request starts again at the front
 };
 
+// Deferred jobs that are to be tried sooner: those of a campaign, in a domain, or last deferred at a site; all that is
+// given must fit.
+struct ForwardRequest {
+  CampaignId campaign = 0;  // 0: of any
+  std::string domain{};     // empty: any
+  std::string site{};       // empty: any
+  Wall now{};
+  // Their new due moments lie evenly spread within so long from now. None is put off.
+  std::chrono::milliseconds over{};
+  // From the last answer: where to go on.
+  std::string domain_key{};
+  std::string retry_key{};
+};
+struct ForwardStep {
+  std::uint64_t deferred = 0;        // that fit
+  std::uint64_t moved = 0;           // of these; the others are due soon anyway, or are under way
+  std::vector<std::string> sites{};  // where those were deferred last, each once
+  bool done = false;                 // else ask again after a commit, with:
+  std::string domain_key{};
+  std::string retry_key{};
+};
+
 // Ages of mail, as qshape has them: under 5 minutes, under 10, ..., and beyond the last.
 inline constexpr std::array<std::chrono::minutes, 9> kAgeLimits = {
     std::chrono::minutes(5),   std::chrono::minutes(10),  std::chrono::minutes(20),
@@ -105,6 +127,14 @@ class JobStore {
   // sentence that says the state. expiry is used when the step is a release; note, why it is held or failed, is kept.
   [[nodiscard]] virtual Result<void> SetState(CampaignId campaign, CampaignState state, Wall now,
                                               std::chrono::seconds expiry, std::string_view note = {}) = 0;
+  // A guard has paused the campaign at a provider while its rest waits behind the canary: all of it is paused, with the
+  // note. False: the rest does not wait (any more), and nothing was staged.
+  [[nodiscard]] virtual Result<bool> StopCanary(CampaignId campaign, Wall now, std::string_view note) = 0;
+  // Releases the rest of the campaigns whose canary's wait is over, and names them.
+  [[nodiscard]] virtual std::vector<CampaignId> ReleaseRests(Wall now) = 0;
+  // Brings due moments forward, as many as are a bounded piece of work. One piece between two commits: kBusy if there
+  // was one.
+  [[nodiscard]] virtual Result<ForwardStep> BringForward(const ForwardRequest& request) = 0;
   virtual void Settle(const Outcome& outcome) = 0;
   // A small durable map for what must survive a restart beside the jobs: pauses, TLS memory, throttle state.
   virtual void PutState(std::string_view key, std::string_view value) = 0;

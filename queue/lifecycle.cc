@@ -54,10 +54,13 @@ Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::s
                                                  ToString(campaign.state), ToString(to), WhatNow(campaign.state)));
   }
   if (to == CampaignState::kRunning && campaign.state == CampaignState::kPaused) {
-    // The expiry clock stood still.
-    if (campaign.expires_at && campaign.paused_at && now > *campaign.paused_at) {
-      *campaign.expires_at += now - *campaign.paused_at;
+    // The expiry clock stood still, and so did its canary's.
+    if (campaign.paused_at && now > *campaign.paused_at) {
+      const auto stood = now - *campaign.paused_at;
+      if (campaign.expires_at) *campaign.expires_at += stood;
+      if (campaign.canary.phase == CanaryPhase::kWaiting) *campaign.canary.rest_at += stood;
     }
+    if (campaign.canary.phase == CanaryPhase::kStopped) ReleaseRest(campaign, now);
   } else if (to == CampaignState::kRunning) {
     campaign.released_at = now;
     campaign.expires_at = campaign.spec.expires;
@@ -71,6 +74,30 @@ Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::s
   if (to == CampaignState::kFailed) campaign.ended_at = now;
   campaign.state = to;
   return {};
+}
+
+void CanaryTried(Campaign& campaign, Wall now) {
+  constexpr std::uint64_t kOneIn = 10;  // may still be untried
+  Canary& canary = campaign.canary;
+  if (canary.untried > 0) --canary.untried;
+  if (canary.phase != CanaryPhase::kSending || canary.untried * kOneIn > canary.recipients) return;
+  canary.phase = CanaryPhase::kWaiting;
+  canary.rest_at = now + campaign.spec.canary_wait;
+}
+
+void ReleaseRest(Campaign& campaign, Wall now) {
+  campaign.canary.phase = CanaryPhase::kReleased;
+  campaign.canary.rest_at = now;
+}
+
+bool StopCanary(Campaign& campaign, Wall now) {
+  const CanaryPhase phase = campaign.canary.phase;
+  if (phase != CanaryPhase::kSending && phase != CanaryPhase::kWaiting) return false;
+  // What was under way when the operator paused it counts too.
+  if (campaign.state != CampaignState::kPaused && !Step(campaign, CampaignState::kPaused, now, {})) return false;
+  campaign.canary.phase = CanaryPhase::kStopped;
+  campaign.canary.rest_at.reset();
+  return true;
 }
 
 bool TakesRows(const Campaign& campaign) {
@@ -92,16 +119,17 @@ WindowState WindowsAt(const Campaign& campaign, Wall moment) {
 }
 
 Readiness ReadinessOf(const Campaign& campaign, Wall now) {
-  if (campaign.state == CampaignState::kCancelled) return {.now = true, .ending = true, .opens_at = std::nullopt};
+  if (campaign.state == CampaignState::kCancelled)
+    return {.now = true, .ending = true, .without_rest = false, .opens_at = std::nullopt};
   const bool streaming = campaign.state == CampaignState::kLoading && campaign.spec.start == StartMode::kStreaming;
   if (campaign.state != CampaignState::kRunning && !streaming) return {};
   const std::optional<Wall> expires = ExpiryOf(campaign);
-  if (expires && *expires <= now) return {.now = true, .ending = true, .opens_at = std::nullopt};
+  if (expires && *expires <= now) return {.now = true, .ending = true, .without_rest = false, .opens_at = std::nullopt};
   const Wall begins = std::max(now, campaign.spec.not_before.value_or(now));
   const WindowState windows = WindowsAt(campaign, begins);
   const Wall opens = windows.open ? begins : windows.until;
-  if (opens > now) return {.now = false, .ending = false, .opens_at = opens};
-  return {.now = true, .ending = false, .opens_at = std::nullopt};
+  if (opens > now) return {.now = false, .ending = false, .without_rest = false, .opens_at = opens};
+  return {.now = true, .ending = false, .without_rest = campaign.canary.RestWaits(), .opens_at = std::nullopt};
 }
 
 }  // namespace postrider::queue

@@ -16,6 +16,21 @@ namespace postrider::queue {
 // asked for: see IsFinished.
 [[nodiscard]] Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::seconds expiry);
 
+// -- A canary's way. Its recipients are tried first; canary_wait after nine in ten of them were, the rest is released,
+// unless a guard has stopped the campaign. Those whose receiver lets nobody in for hours hold the rest up no longer.
+
+// One of the canary has had its first attempt, or ended without one.
+void CanaryTried(Campaign& campaign, Wall now);
+// The wait is over. A pause holds it up.
+[[nodiscard]] inline bool RestIsDue(const Campaign& campaign, Wall now) {
+  return campaign.state == CampaignState::kRunning && campaign.canary.phase == CanaryPhase::kWaiting &&
+         campaign.canary.rest_at && *campaign.canary.rest_at <= now;
+}
+void ReleaseRest(Campaign& campaign, Wall now);
+// A guard has paused it at a provider: all of it is to be paused. False: the rest does not wait (any more), and goes on
+// elsewhere.
+[[nodiscard]] bool StopCanary(Campaign& campaign, Wall now);
+
 // Rows may still be put in.
 [[nodiscard]] bool TakesRows(const Campaign& campaign);
 [[nodiscard]] inline bool HasEnded(const Campaign& campaign) {
@@ -37,6 +52,7 @@ namespace postrider::queue {
 struct Readiness {
   bool now = false;              // they may be taken
   bool ending = false;           // all of them, due or not, because it was cancelled or has expired; implies now
+  bool without_rest = false;     // now, but only its canary
   std::optional<Wall> opens_at;  // not now, but from this moment by itself
 };
 [[nodiscard]] Readiness ReadinessOf(const Campaign& campaign, Wall now);

@@ -13,8 +13,9 @@ namespace postrider::queue {
 
 namespace {
 
-constexpr std::uint8_t kVersion = 1;          // of every value but campaigns
-constexpr std::uint8_t kCampaignVersion = 3;  // 2: list and note; 3: weight, canary and send windows
+constexpr std::uint8_t kVersion = 1;          // of every value but these
+constexpr std::uint8_t kCampaignVersion = 4;  // 2: list and note; 3: weight and send windows; 4: where a canary stands
+constexpr std::uint8_t kDomainVersion = 2;    // 2: rest and site; written as 1 where there is neither
 
 std::unexpected<Error> Corrupt(std::string_view what, std::string_view value) {
   return Fail(ErrorCode::kCorrupt,
@@ -102,6 +103,24 @@ void GetSending(Decoder& in, CampaignSpec& spec) {
     if (!good) in.Stop();
     spec.windows.push_back(window);
   }
+}
+
+void PutCanary(Encoder& out, const Canary& canary) {
+  PutEnum(out, canary.phase);
+  if (canary.phase == CanaryPhase::kNone) return;
+  out.Varint(canary.recipients);
+  out.Varint(canary.untried);
+  PutOptionalTime(out, canary.rest_at);
+}
+
+void GetCanary(Decoder& in, Canary& canary) {
+  canary.phase = GetEnum(in, CanaryPhase::kReleased);
+  if (canary.phase == CanaryPhase::kNone) return;
+  canary.recipients = in.Varint();
+  canary.untried = in.AtMost(canary.recipients);
+  canary.rest_at = GetOptionalTime(in);
+  const bool moment_known = canary.phase == CanaryPhase::kWaiting || canary.phase == CanaryPhase::kReleased;
+  if (canary.rest_at.has_value() != moment_known) in.Stop();
 }
 
 void PutSpec(Encoder& out, const CampaignSpec& spec) {
@@ -329,6 +348,7 @@ std::string EncodeCampaign(const CampaignRecord& record) {
   out.Varint(record.next_sequence);
   out.Varint(record.next_template);
   out.Text(campaign.note);
+  PutCanary(out, campaign.canary);
   return value;
 }
 
@@ -352,6 +372,7 @@ Result<CampaignRecord> DecodeCampaign(std::string_view value) {
   record.next_sequence = in.Varint();
   record.next_template = static_cast<std::uint32_t>(in.AtMost(std::numeric_limits<std::uint32_t>::max()));
   if (version >= 2) campaign.note = in.Text();
+  if (version >= 4) GetCanary(in, campaign.canary);
   if (!in.Complete()) return Corrupt("campaign", value);
   return record;
 }
@@ -395,26 +416,35 @@ Result<TemplateRecord> DecodeTemplate(std::string_view value) {
 std::string EncodeDomain(const DomainRecord& record) {
   std::string value;
   Encoder out(value);
-  out.Byte(kVersion);
+  const bool has_more = record.rest > 0 || !record.site.empty();
+  out.Byte(has_more ? kDomainVersion : kVersion);
   out.Varint(record.first_sequence);
   out.Varint(record.next_sequence);
   out.Varint(record.waiting);
   out.Varint(record.deferred);
   PutTime(out, record.retry_from);
   out.Varint(record.retry_stamp);
+  if (!has_more) return value;
+  out.Varint(record.rest);
+  out.Text(record.site);
   return value;
 }
 
 Result<DomainRecord> DecodeDomain(std::string_view value) {
   Decoder in(value);
   DomainRecord record;
-  const bool known = in.Byte() == kVersion;
+  const std::uint8_t version = in.Byte();
+  const bool known = version == kVersion || version == kDomainVersion;
   record.first_sequence = in.Varint();
   record.next_sequence = in.Varint();
   record.waiting = in.Varint();
   record.deferred = in.Varint();
   record.retry_from = GetTime(in);
   record.retry_stamp = in.Varint();
+  if (version >= 2) {
+    record.rest = in.AtMost(record.waiting);
+    record.site = in.Text();
+  }
   if (!known || !in.Complete()) return Corrupt("domain", value);
   return record;
 }

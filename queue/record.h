@@ -16,7 +16,9 @@
 //   purged campaigns
 //                'u', key                                  what other parts keep (JobStore::PutState)
 // A block's number is (sequence << 8 | rows - 1): its size is known without reading it. Sequences are consecutive while
-// a DomainRecord lives and rise over its lives, so a number is never used twice under one domain and campaign.
+// a DomainRecord lives and rise over its lives, so a number is never used twice under one domain and campaign. Where a
+// campaign has a canary, the blocks of its rest have the highest bit set too (queue/canary.h): they come after the
+// canary's, and a reader stops before them until the rest is released, which is one step of the campaign's record.
 //
 // Each step below is one write batch, synced as a whole: a crash leaves the state before it or the state after it.
 //
@@ -42,6 +44,14 @@
 //   suppress,      entry, or none            entry, or none; the old      the operator's command was not answered; of
 //   an
 //     unsuppress                             one in the history           import, what was answered so far is there
+//   canary tried   canary kSending           kWaiting until a moment      (same batch as the step of the row that makes
+//                                                                         nine in ten)
+//   release rest   canary kWaiting           kReleased                    the rest waits; the store thread releases it
+//   stop canary    kRunning, its rest waits  kPaused, canary kStopped     the guard's word is lost with its counts: it
+//                                                                         counts anew (what it saves of itself is
+//                                                                         staged after this step)
+//   bring forward  retry record              retry record, due earlier    the record where it was: the rest of the
+//                                                                         operator's command was not answered
 //   last of a      kRunning, or kCancelled   kDone, or kCancelled with    (same batch as the last row's step)
 //     campaign                               ended_at; template gone
 //   last of a      message of a standing     message gone                 (same batch as the last row's step)
@@ -62,13 +72,14 @@
 #include "config/error.h"
 #include "config/time.h"
 #include "queue/campaign.h"
+#include "queue/canary.h"
 #include "queue/job.h"
 
 namespace postrider::queue {
 
-// Of the queue as a whole. Format 1 had no suppression, and campaigns without a list; it is read, and is format 2 from
-// then on, so that an older program, which would not ask for suppression, refuses it.
-inline constexpr std::uint32_t kFormatVersion = 2;
+// Of the queue as a whole. Format 1 had no suppression, and campaigns without a list; format 2 no canaries, whose rest an
+// older program would send at once. Both are read, and are format 3 from then on, so that an older program refuses it.
+inline constexpr std::uint32_t kFormatVersion = 3;
 inline constexpr std::size_t kBlockRowsMax = 256;         // a bitmap of 32 bytes
 inline constexpr std::size_t kBlockBytesMax = 256 << 10;  // long rows make shorter blocks, so that one read stays small
 inline constexpr std::size_t kReplyTextMax = 300;         // of a retry record: enough to tell one refusal from another
@@ -119,7 +130,7 @@ struct RetryKeyParts {
 [[nodiscard]] constexpr std::uint64_t BlockNumber(std::uint64_t sequence, std::size_t rows) {
   return sequence << 8 | static_cast<std::uint64_t>(rows - 1);
 }
-[[nodiscard]] constexpr std::uint64_t BlockSequence(std::uint64_t block) { return block >> 8; }
+[[nodiscard]] constexpr std::uint64_t BlockSequence(std::uint64_t block) { return (block & ~kRestBlock) >> 8; }
 [[nodiscard]] constexpr std::size_t BlockRows(std::uint64_t block) {
   return static_cast<std::size_t>(block & 0xff) + 1;
 }
@@ -153,9 +164,11 @@ struct DomainRecord {
   std::uint64_t first_sequence = 0;  // no block before it is left
   std::uint64_t next_sequence = 0;   // of the next block
   std::uint64_t waiting = 0;         // jobs in blocks
+  std::uint64_t rest = 0;            // of these, those in blocks of the rest behind a canary
   std::uint64_t deferred = 0;        // jobs in the retry index
   Wall retry_from{};                 // no retry record is due before it
   std::uint64_t retry_stamp = 0;  // rises with each retry record put; tells a reader whether what it knows is of today
+  std::string site;               // where one of its jobs was deferred last; empty: not known
 
   friend bool operator==(const DomainRecord&, const DomainRecord&) = default;
 };

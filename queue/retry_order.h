@@ -53,6 +53,17 @@ class RetryOrder {
     if (expires) staged_floor_ = std::min(staged_floor_, *expires);
     return due;
   }
+  // A record that is committed under `from` is to go under an earlier moment: under which, if no reader can have taken
+  // it and none will before the commit. None: it stays. expires: as above.
+  [[nodiscard]] std::optional<Wall> Advance(Wall from, Wall to, const std::optional<Wall>& expires) {
+    const std::lock_guard lock(mutex_);
+    if (from <= observed_ || from >= kEndingFrom || (expires && *expires <= observed_)) return std::nullopt;
+    to = std::max(to, observed_ + std::chrono::milliseconds(1));
+    if (to >= from) return std::nullopt;
+    staged_floor_ = std::min(staged_floor_, to);
+    if (expires) staged_floor_ = std::min(staged_floor_, *expires);
+    return to;
+  }
   // A pause is staged for a campaign that would expire at `expires`. True if no reader has seen it expired, nor
   // will any before the commit; else it expired before the pause.
   [[nodiscard]] bool PauseBefore(Wall expires) {

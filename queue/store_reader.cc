@@ -21,6 +21,11 @@ void Lower(std::optional<Wall>& earliest, std::optional<Wall> other) {
   if (other && (!earliest || *other < *earliest)) earliest = other;
 }
 
+// Jobs in blocks that may be taken.
+std::uint64_t TakeableOf(const DomainRecord& record, const Readiness& ready) {
+  return ready.without_rest ? record.waiting - record.rest : record.waiting;
+}
+
 bool HasWork(StoreShared& shared, const CampaignPage& page, std::string_view key, CampaignId id,
              const DomainRecord& record, Wall now) {
   // A campaign that was committed after this page was taken is found at the next lap.
@@ -28,8 +33,8 @@ bool HasWork(StoreShared& shared, const CampaignPage& page, std::string_view key
   if (campaign == nullptr) return false;
   const Readiness ready = ReadinessOf(*campaign, now);
   if (!ready.now) return false;
-  if (record.waiting > 0 || ready.ending) return true;
-  return shared.heads.From(key, record) <= now;
+  if (TakeableOf(record, ready) > 0 || ready.ending) return true;
+  return record.deferred > 0 && shared.heads.From(key, record) <= now;
 }
 
 // One Take: gathers stored values in the order in which their jobs go, then makes jobs of them.
@@ -118,6 +123,9 @@ class Taking {
       if (known) source.position = *position;
       source.position.campaign = parts->campaign;
       Lower(taken_.next_due, source.ready.opens_at);
+      if (source.ready.without_rest && source.record.rest > 0) {
+        Lower(taken_.next_due, source.campaign->canary.rest_at);
+      }
       sources_.push_back(std::move(source));
     }
     return walk.status();
@@ -200,7 +208,8 @@ class Taking {
   Result<void> TakeBlocks(MailClass mail_class) {
     std::vector<Source*> ready;
     for (Source& source : sources_) {
-      if (source.mail_class() == mail_class && source.record.waiting > 0 && source.ready.now) ready.push_back(&source);
+      if (source.mail_class() != mail_class || !source.ready.now) continue;
+      if (TakeableOf(source.record, source.ready) > 0) ready.push_back(&source);
     }
     std::stable_sort(ready.begin(), ready.end(),
                      [](const Source* a, const Source* b) { return a->priority() > b->priority(); });
@@ -235,9 +244,14 @@ class Taking {
   }
 
   TableWalk OpenBlocks(const Source& source) {
-    const std::uint64_t from = std::max(BlockNumber(source.record.first_sequence, 1), source.position.next_block);
-    const std::string prefix = BlockPrefix(source.campaign->id, request_.domain);
-    return view_.Walk(Table::kBlocks, BlockKey(source.campaign->id, request_.domain, from), PrefixEnd(prefix));
+    const CampaignId id = source.campaign->id;
+    const DomainRecord& record = source.record;
+    const std::uint64_t first = BlockNumber(record.first_sequence, 1);
+    // What is gone in front of the rest is not walked over once the canary is through.
+    const std::uint64_t front = record.rest > 0 && record.rest == record.waiting ? kRestBlock | first : first;
+    const std::string end = source.ready.without_rest ? BlockKey(id, request_.domain, kRestBlock)
+                                                      : PrefixEnd(BlockPrefix(id, request_.domain));
+    return view_.Walk(Table::kBlocks, BlockKey(id, request_.domain, std::max(front, source.position.next_block)), end);
   }
 
   Result<void> TakeBlock(Source& source, TableWalk& walk) {

@@ -166,6 +166,7 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   campaign.id = id;
   campaign.spec = spec;
   campaign.schedule = ScheduleOf(spec);
+  if (HasCanary(spec)) campaign.canary.phase = CanaryPhase::kSending;
   campaign.accepted_at = now;
   live.losses_at_begin = domains_.losses();
   names_[spec.name] = id;
@@ -175,6 +176,12 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   }
   batch_.Put(Table::kState, SystemStateKey(kLastCampaign), EncodeCount(id));
   return id;
+}
+
+void StoreWriter::PausedNow(Campaign& campaign, Wall now) {
+  const std::optional<Wall> expires = ExpiryOf(campaign);
+  // If readers have it as expired already, so it stays.
+  if (expires && !shared_.order.PauseBefore(*expires)) campaign.paused_at = std::max(now, *expires);
 }
 
 Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry,
@@ -189,15 +196,34 @@ Result<void> StoreWriter::SetState(CampaignId id, CampaignState state, Wall now,
   }
   Campaign& campaign = live->record.campaign;
   if (auto step = Step(campaign, state, now, expiry); !step) return step;
-  const std::optional<Wall> expires = ExpiryOf(campaign);
-  if (state == CampaignState::kPaused && expires && !shared_.order.PauseBefore(*expires)) {
-    // Readers have it as expired already, and so it stays.
-    campaign.paused_at = std::max(now, *expires);
-  }
+  if (state == CampaignState::kPaused) PausedNow(campaign, now);
   campaign.note.clear();
-  if (state == CampaignState::kHeld || state == CampaignState::kFailed) campaign.note = note.substr(0, kNoteMax);
+  if (state != CampaignState::kRunning && state != CampaignState::kCancelled) campaign.note = note.substr(0, kNoteMax);
   Touch(*live);
   return {};
+}
+
+Result<bool> StoreWriter::StopCanary(CampaignId id, Wall now, std::string_view note) {
+  LiveCampaign* live = FindLive(id);
+  if (live == nullptr) return UnknownCampaign(id);
+  Campaign& campaign = live->record.campaign;
+  const bool was_paused = campaign.state == CampaignState::kPaused;
+  if (!queue::StopCanary(campaign, now)) return false;
+  if (!was_paused) PausedNow(campaign, now);
+  campaign.note = note.substr(0, kNoteMax);
+  Touch(*live);
+  return true;
+}
+
+std::vector<CampaignId> StoreWriter::ReleaseRests(Wall now) {
+  std::vector<CampaignId> released;
+  for (auto& [id, live] : campaigns_) {
+    if (!RestIsDue(live.record.campaign, now)) continue;
+    ReleaseRest(live.record.campaign, now);
+    Touch(live);
+    released.push_back(id);
+  }
+  return released;
 }
 
 // -- Rows in
@@ -257,64 +283,6 @@ Result<void> StoreWriter::Enqueue(const EnqueueBatch& batch, Wall now) {
   totals.suppressed_at_intake += batch.suppressed;
   live->record.campaign.position = batch.position;
   Touch(*live);
-  return {};
-}
-
-// Groups the rows by domain in order of first appearance, and cuts each group into blocks.
-Result<void> StoreWriter::StageRows(LiveCampaign& live, const EnqueueBatch& batch, std::uint32_t number) {
-  constexpr std::size_t kNone = static_cast<std::size_t>(-1);
-  struct Group {
-    DomainEntry* domain = nullptr;
-    std::size_t first = kNone;
-    std::size_t last = kNone;
-  };
-  const CampaignId id = batch.campaign;
-  std::vector<Group> groups;
-  std::vector<std::size_t> next_in_group(batch.rows.size(), kNone);
-  std::unordered_map<std::string_view, std::size_t> group_of;
-  group_of.reserve(batch.rows.size());
-  for (std::size_t i = 0; i < batch.rows.size(); ++i) {
-    const std::string_view domain = batch.rows[i].domain;
-    const auto [at, is_new] = group_of.emplace(domain, groups.size());
-    if (is_new) {
-      // All that may fail comes first, before anything is staged.
-      auto entry = LoadDomain(DomainKey(ShardOf(domain, shared_.shards), domain, id), live);
-      if (!entry) return std::unexpected(entry.error());
-      groups.push_back({*entry, i, i});
-      continue;
-    }
-    Group& group = groups[at->second];
-    next_in_group[group.last] = i;
-    group.last = i;
-  }
-  // In the order of the keys: the skip list of a memtable finds the next place from the last one then, which halves the
-  // cost of a list with many domains.
-  std::sort(groups.begin(), groups.end(),
-            [&](const Group& a, const Group& b) { return batch.rows[a.first].domain < batch.rows[b.first].domain; });
-  BlockBuilder block(number);
-  for (const Group& group : groups) {
-    DomainRecord& record = group.domain->second.record;
-    if (!group.domain->second.exists) {
-      group.domain->second = {};
-      group.domain->second.exists = true;
-      record.first_sequence = record.next_sequence = live.record.next_sequence;
-    }
-    const std::string_view domain = batch.rows[group.first].domain;
-    const auto put_block = [&] {
-      const std::size_t rows = block.rows();
-      batch_.Put(Table::kBlocks, BlockKey(id, domain, BlockNumber(record.next_sequence, rows)), block.Finish());
-      ++record.next_sequence;
-      record.waiting += rows;
-    };
-    for (std::size_t i = group.first; i != kNone; i = next_in_group[i]) {
-      const NewRow& row = batch.rows[i];
-      block.Add({row.row, row.needs_smtputf8, row.address, row.row_id, row.fields});
-      if (block.rows() == kBlockRowsMax || block.bytes() >= kBlockBytesMax) put_block();
-    }
-    if (block.rows() > 0) put_block();
-    live.record.next_sequence = std::max(live.record.next_sequence, record.next_sequence);
-    Touch(*group.domain);
-  }
   return {};
 }
 
@@ -409,6 +377,8 @@ Result<void> StoreWriter::TrySettle(const Outcome& outcome) {
 
   Touch(**domain);
   Touch(*live);
+  const bool was_canary = !outcome.place.retry_due && !IsRestBlock(outcome.place.block);
+  if (was_canary && campaign.canary.phase != CanaryPhase::kNone) CanaryTried(campaign, event.time);
   if (event.kind == EventKind::kDeferred) ++campaign.totals.deferrals;
   if (!event.final) {
     PutRetry(*live, outcome, **domain);
@@ -447,6 +417,7 @@ Result<bool> StoreWriter::Leave(const Outcome& outcome, DomainEntry& domain) {
   state.done.Set(outcome.place.index);
   --state.left;
   --record.waiting;
+  if (IsRestBlock(block)) --record.rest;
   if (!state.dirty) dirty_blocks_.push_back(*loaded);
   state.dirty = true;
   if (state.left > 0) return true;
@@ -481,27 +452,37 @@ void StoreWriter::FindFront(DomainState& domain, const Event& event) {
   DomainRecord& record = domain.record;
   if (record.first_sequence >= record.next_sequence) return;
   const CampaignId id = event.job.campaign;
+  const std::uint64_t first = BlockNumber(record.first_sequence, 1);
   const TableView view = shared_.tables.View();
-  const TableWalk walk = view.Walk(Table::kBlocks, BlockKey(id, event.domain, BlockNumber(record.first_sequence, 1)),
-                                   PrefixEnd(BlockPrefix(id, event.domain)));
-  if (!walk.Valid()) return;
-  const Result<BlockKeyParts> front = ParseBlockKey(walk.key());
-  if (!front || BlockSequence(front->block) <= record.first_sequence) return;
-  record.first_sequence = BlockSequence(front->block);
+  std::optional<std::uint64_t> front;
+  const auto look = [&](std::uint64_t from, const std::string& end) {
+    const TableWalk walk = view.Walk(Table::kBlocks, BlockKey(id, event.domain, from), end);
+    if (!walk.Valid()) return;
+    const Result<BlockKeyParts> parts = ParseBlockKey(walk.key());
+    if (!parts) return;
+    const std::uint64_t sequence = BlockSequence(parts->block);
+    front = std::min(front.value_or(sequence), sequence);
+  };
+  // The canary's blocks and those of the rest share their sequences.
+  look(first, BlockKey(id, event.domain, kRestBlock));
+  if (record.rest > 0) look(kRestBlock | first, PrefixEnd(BlockPrefix(id, event.domain)));
+  if (!front || *front <= record.first_sequence) return;
+  record.first_sequence = *front;
   std::erase_if(domain.done_ahead, [&](std::uint64_t done) { return done < record.first_sequence; });
+}
+
+StoreWriter::Clock StoreWriter::ClockOf(const Campaign& campaign) {
+  const std::optional<Wall> expires = ExpiryOf(campaign);
+  if (campaign.state != CampaignState::kPaused) return {expires, campaign.state == CampaignState::kCancelled};
+  // The expiry clock stands still: it counts only if it had run out before the pause.
+  return {std::nullopt, expires && campaign.paused_at && *expires <= *campaign.paused_at};
 }
 
 void StoreWriter::PutRetry(const LiveCampaign& live, const Outcome& outcome, DomainEntry& domain) {
   const Event& event = outcome.event;
   const Campaign& campaign = live.record.campaign;
-  std::optional<Wall> expires = ExpiryOf(campaign);
-  bool ending = campaign.state == CampaignState::kCancelled;
-  if (campaign.state == CampaignState::kPaused) {
-    // The expiry clock stands still: it counts only if it had run out before the pause.
-    ending = expires && campaign.paused_at && *expires <= *campaign.paused_at;
-    expires.reset();
-  }
-  const Wall due = shared_.order.Place(event.next_due.value_or(event.time), expires, ending);
+  const Clock clock = ClockOf(campaign);
+  const Wall due = shared_.order.Place(event.next_due.value_or(event.time), clock.expires, clock.ending);
 
   Job job;
   job.template_number = outcome.template_number;
@@ -525,11 +506,18 @@ void StoreWriter::PutRetry(const LiveCampaign& live, const Outcome& outcome, Dom
              EncodeRetry(job));
 
   DomainRecord& record = domain.second.record;
+  NoteHead(domain, due);
+  ++record.deferred;
+  if (!event.site.empty()) record.site = event.site;
+}
+
+// A retry record is put under `due`.
+void StoreWriter::NoteHead(DomainEntry& domain, Wall due) {
+  DomainRecord& record = domain.second.record;
   // What readers learned of the head holds for the last time, before the stamp changes.
   const Wall head = record.deferred == 0 ? due : shared_.heads.From(domain.first, record);
   record.retry_from = std::min(head, due);
   record.retry_stamp = shared_.run << 40 | ++retry_stamps_;
-  ++record.deferred;
 }
 
 // -- The rest
@@ -671,6 +659,7 @@ Result<void> StoreWriter::Commit() {
   removed_.clear();
   finishing_.clear();
   shared_.order.Committed();
+  brought_forward_ = false;
   suppressions_.Committed();
   for (const BlockEntry* block : erased_blocks_) blocks_.Erase(block->first);
   erased_blocks_.clear();

@@ -47,6 +47,10 @@ class StoreWriter {
   [[nodiscard]] Result<void> Enqueue(const EnqueueBatch& batch, Wall now);
   [[nodiscard]] Result<void> SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry,
                                       std::string_view note);
+  // Both as JobStore says.
+  [[nodiscard]] Result<bool> StopCanary(CampaignId id, Wall now, std::string_view note);
+  [[nodiscard]] std::vector<CampaignId> ReleaseRests(Wall now);
+  [[nodiscard]] Result<ForwardStep> BringForward(const ForwardRequest& request);
   void Settle(const Outcome& outcome);
   void PutState(std::string_view key, std::string_view value);
   void DeleteState(std::string_view key);
@@ -102,6 +106,16 @@ class StoreWriter {
   [[nodiscard]] Result<bool> Leave(const Outcome& outcome, DomainEntry& domain);
   void LeaveBlock(DomainState& domain, std::uint64_t block);
   void FindFront(DomainState& domain, const Event& event);
+  // What a campaign's expiry means for its retry records.
+  struct Clock {
+    std::optional<Wall> expires;
+    bool ending = false;
+  };
+  [[nodiscard]] static Clock ClockOf(const Campaign& campaign);
+  void PausedNow(Campaign& campaign, Wall now);
+  void NoteHead(DomainEntry& domain, Wall due);
+  [[nodiscard]] Result<bool> ForwardDomain(const ForwardRequest& request, const TableView& view, std::string_view key,
+                                           const DomainKeyParts& parts, ForwardStep& step);
   void PutRetry(const LiveCampaign& campaign, const Outcome& outcome, DomainEntry& domain);
   [[nodiscard]] Result<void> EraseRows(LiveCampaign& campaign);
   [[nodiscard]] Result<void> StageErasure(const Campaign& campaign, const TableView& view);
@@ -117,7 +131,8 @@ class StoreWriter {
   CampaignId last_campaign_ = 0;
   CampaignTotals purged_;
   std::uint64_t retry_stamps_ = 0;
-  Wall latest_{};  // the latest moment anyone told; when a campaign becomes done, that is when
+  bool brought_forward_ = false;  // something, since the last commit: what lies on disk is not all that is known
+  Wall latest_{};                 // the latest moment anyone told; when a campaign becomes done, that is when
 
   GenerationCache<DomainState> domains_;
   GenerationCache<BlockState> blocks_;

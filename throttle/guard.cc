@@ -56,11 +56,13 @@ ShareWindow::Block ShareWindow::Sum() const {
 CampaignGuard::CampaignGuard(const GuardNumbers& numbers)
     : numbers_(numbers), window_(std::max(numbers.campaign_window, numbers.campaign_tries * 8 / 7 + 8)) {}
 
-bool CampaignGuard::Count(Monotonic now, bool hard_bounce, bool spam_block) {
+bool CampaignGuard::Count(Monotonic now, bool hard_bounce, bool spam_block, bool canary) {
   window_.Count(hard_bounce, spam_block);
   if (alarm_ == Alarm::kTripped) return false;
   const ShareWindow::Block sum = window_.Sum();
-  if (sum.tries < numbers_.campaign_tries) return false;
+  const std::uint32_t enough =
+      canary ? std::min(numbers_.canary_tries, numbers_.campaign_tries) : numbers_.campaign_tries;
+  if (sum.tries < enough) return false;
   Alarm alarm = Alarm::kNone;
   if (sum.FirstShare() >= numbers_.campaign_warn_bounces) alarm = Alarm::kWarning;
   if (sum.FirstShare() >= numbers_.campaign_pause_bounces || sum.SecondShare() >= numbers_.campaign_pause_spam_blocks) {

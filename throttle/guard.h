@@ -62,8 +62,9 @@ class CampaignGuard {
   explicit CampaignGuard(const GuardNumbers& numbers);
   void SetNumbers(const GuardNumbers& numbers) { numbers_ = numbers; }
 
-  // An attempted recipient has its answer. True: the alarm changed.
-  bool Count(Monotonic now, bool hard_bounce, bool spam_block);
+  // An attempted recipient has its answer. True: the alarm changed. canary: the rest of the campaign waits for what
+  // becomes of it, and fewer tries are enough.
+  bool Count(Monotonic now, bool hard_bounce, bool spam_block, bool canary = false);
   [[nodiscard]] Alarm alarm() const { return alarm_; }
   // Paused by a reply's action (kPauseSender); why is the rule's name. True: it was not paused yet.
   bool Pause(Monotonic now, std::string_view why);

@@ -59,7 +59,6 @@ struct ChangeRequest {
   AdminPlace daemon;
   std::string action;
   std::string campaign;
-  std::string at;  // with campaign: what a guard holds at this provider (or site)
   bool all = false;
   std::string site;
   std::string source;
@@ -85,6 +84,14 @@ struct SourceListRequest {
   bool json = false;
 };
 [[nodiscard]] int RunSourceList(const SourceListRequest& request);
+
+struct RetryRequest {
+  AdminPlace daemon;
+  std::string target;  // a campaign, a domain or a site
+  std::string over = "5min";
+  bool json = false;
+};
+[[nodiscard]] int RunRetry(const RetryRequest& request);
 
 struct ExportRequest {
   AdminPlace daemon;

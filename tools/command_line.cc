@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 #include <CLI/CLI.hpp>
 
+#include "config/duration.h"
 #include "config/load.h"
 #include "config/provider.h"
 #include "config/reply_rules.h"
@@ -62,6 +63,13 @@ std::shared_ptr<Request> AddRequest(CLI::App& command, Chosen& chosen, int (*run
 }
 
 // CLI11's own check would name the largest double as the limit.
+std::string CheckPeriod(const std::string& text) {
+  constexpr std::chrono::hours kLongest{24};
+  const Result<std::chrono::milliseconds> period = ParseDuration(text);
+  if (!period) return Printable(period.error().message);
+  return *period <= kLongest ? "" : fmt::format("expected at most {}, found {}", FormatDuration(kLongest), text);
+}
+
 std::string CheckLine(const std::string& text) {
   std::uint64_t line = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), line);
@@ -496,6 +504,28 @@ Examples:
   });
 }
 
+void AddRetry(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = *app.add_subcommand("retry", "try deferred recipients sooner");
+  command.footer(R"(
+Deferred recipients of a campaign, a domain or a site are due anew, evenly spread over a period from now on, so that no
+burst goes out; none is put off, and all limits hold. Back-off and stops of the receiver's hosts and of sources stay as
+they are, and so do pauses: the answer names those that still hold this mail, and until when.
+
+Examples:
+  postrider retry 2026-11-24-offer
+  postrider retry mx.example.org --over 30min
+  postrider retry example.org --json | jq .moved)");
+  const auto request = AddRequest(command, chosen, RunRetry);
+  AddDaemonOptions(command, request->daemon);
+  command.add_option("TARGET", request->target, "a campaign, or a domain or site as `postrider queue` names it")
+      ->required();
+  command.add_option("--over", request->over, "spread over so long, such as 90s, 5min or 2h")
+      ->type_name("DURATION")
+      ->capture_default_str()
+      ->check(CheckPeriod);
+  command.add_flag("--json", request->json, "the daemon's answer as it is");
+}
+
 void AddReload(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("reload", "let the daemon read its configuration again");
   command.footer(R"(
@@ -539,6 +569,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddSuppressCommand(app, chosen);
   AddExport(app, chosen);
   AddConfig(app, chosen);
+  AddRetry(app, chosen);
   AddReload(app, chosen);
   AddSinkCommand(app, exit_code);
   // CLI11 would only say that a command is needed.

@@ -64,6 +64,20 @@ std::string Closed(const CampaignView& campaign) {
 // What a rate is made of: to end with the campaign is no work.
 std::uint64_t Worked(const TotalsView& totals) { return totals.ended() - totals.cancelled; }
 
+// Where its canary stands; empty: it has none, or that is over.
+std::string CanaryLine(const CampaignView& campaign) {
+  if (!campaign.canary || IsOver(campaign) || campaign.canary->phase == "released") return "";
+  const CanaryView& canary = *campaign.canary;
+  const std::string sent =
+      fmt::format("canary: {} of {} sent", FormatCount(canary.tried), FormatCount(campaign.totals.accepted));
+  if (canary.phase == "waiting" && canary.rest_at) {
+    return fmt::format("{}, the rest at {}", sent, observe::FormatRfc3339(*canary.rest_at));
+  }
+  if (canary.phase == "stopped") return sent + ", the rest when it is resumed";
+  return fmt::format("{}, {} of the canary are left to be tried first", sent,
+                     FormatCount(canary.recipients - std::min(canary.tried, canary.recipients)));
+}
+
 // Why it does not go on, and what goes on with it; empty if it does.
 std::string WhyHeld(const CampaignView& campaign) {
   const std::string name = Printable(campaign.name);
@@ -82,8 +96,9 @@ std::string WhyHeld(const CampaignView& campaign) {
 // What else is to be known of a campaign that stands in the table; empty: nothing.
 std::string WhyStill(const CampaignView& campaign) {
   if (campaign.state == "held" || campaign.state == "paused") return "is " + campaign.state + ": " + WhyHeld(campaign);
-  if (campaign.closed_until) return "is " + Closed(campaign);
-  return "";
+  const std::string canary = CanaryLine(campaign);
+  if (!campaign.closed_until) return canary;
+  return "is " + Closed(campaign) + (canary.empty() ? "" : "; " + canary);
 }
 
 Tone ToneOf(std::string_view event) {
@@ -112,16 +127,6 @@ std::optional<double> CampaignRates::Of(const CampaignView& campaign, Wall now) 
   const std::chrono::duration<double> span = campaign.ended_at.value_or(now) - *campaign.released_at;
   if (span.count() <= 0) return std::nullopt;
   return static_cast<double>(Worked(campaign.totals)) / span.count();
-}
-
-std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal) {
-  std::string out;
-  for (const GuardView& guard : guards) {
-    const std::string what = guard.source.empty() ? guard.guard : guard.guard + " " + guard.source;
-    const std::string line = fmt::format("{}{}: {}", guard.tripped ? "" : "warning, ", what, guard.reason);
-    out += terminal.Paint(guard.tripped ? Tone::kBad : Tone::kWarning, Printable(line)) + "\n";
-  }
-  return out;
 }
 
 std::string RenderGuards(std::span<const GuardView> guards, const Terminal& terminal) {
@@ -213,6 +218,7 @@ std::string RenderCampaign(const CampaignView& campaign, Wall now, const Campaig
                                 Printable(campaign.state), Printable(campaign.mail_class));
   if (const std::string why = WhyHeld(campaign); !why.empty()) out += terminal.Paint(Tone::kWarning, why) + "\n";
   if (campaign.closed_until) out += terminal.Paint(Tone::kWarning, Closed(campaign)) + "\n";
+  if (const std::string canary = CanaryLine(campaign); !canary.empty()) out += canary + "\n";
   out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
                      left.empty() ? "" : ", " + left + " left");
   out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",
@@ -238,6 +244,7 @@ std::string RenderProgressLine(const CampaignView& campaign, Wall now, const Cam
   if (rate) line += " " + Rate(rate);
   if (!left.empty()) line += " " + left + " left";
   if (campaign.closed_until) line += " " + Closed(campaign);
+  if (const std::string canary = CanaryLine(campaign); !canary.empty()) line += " " + canary;
   return line + "\n";
 }
 

@@ -42,6 +42,15 @@ std::string Windows(const json& object) {
   return text.empty() ? text : text + " " + Text(object, "time_zone");
 }
 
+std::optional<CanaryView> Canary(const json& object) {
+  const auto canary = object.find("canary");
+  if (canary == object.end()) return std::nullopt;
+  return CanaryView{.phase = Text(*canary, "phase"),
+                    .recipients = Count(*canary, "recipients"),
+                    .tried = Count(*canary, "tried"),
+                    .rest_at = Time(*canary, "rest_at")};
+}
+
 CampaignView Campaign(const json& object) {
   return {.name = object.at("name").get<std::string>(),
           .state = object.at("state").get<std::string>(),
@@ -52,6 +61,7 @@ CampaignView Campaign(const json& object) {
           .ended_at = Time(object, "ended_at"),
           .closed_until = Time(object, "closed_until"),
           .windows = Windows(object),
+          .canary = Canary(object),
           .note = Text(object, "note")};
 }
 

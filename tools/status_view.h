@@ -31,6 +31,13 @@ struct TotalsView {
   [[nodiscard]] std::uint64_t ended() const { return delivered + bounced + expired + suppressed + cancelled + unknown; }
 };
 
+struct CanaryView {
+  std::string phase;  // "sending", "waiting", "stopped", "released"
+  std::uint64_t recipients = 0;
+  std::uint64_t tried = 0;
+  std::optional<Wall> rest_at;
+};
+
 struct CampaignView {
   std::string name;
   std::string state;
@@ -41,7 +48,8 @@ struct CampaignView {
   std::optional<Wall> ended_at;
   std::optional<Wall> closed_until;  // outside its send windows: then it goes on
   std::string windows;               // "Mon-Fri 08:00-20:00, Sat 10:00-12:00 Europe/Paris"
-  std::string note;                  // why it is held, failed or paused
+  std::optional<CanaryView> canary;
+  std::string note;  // why it is held, failed or paused
 };
 
 struct GuardView {

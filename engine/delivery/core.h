@@ -43,9 +43,15 @@ struct ReadAnswer {
 
 // To the store thread: an outcome, or a change of the small durable map.
 struct StoreRequest {
-  enum class Kind : std::uint8_t { kOutcome, kEvent, kPutState, kDeleteState };
+  enum class Kind : std::uint8_t {
+    kOutcome,
+    kEvent,
+    kPutState,
+    kDeleteState,
+    kStopCanary,  // a guard paused the event's campaign at a provider: all of it, if its rest waits still
+  };
   Kind kind = Kind::kOutcome;
-  queue::Outcome outcome;  // kOutcome; for kEvent only its event (path events)
+  queue::Outcome outcome;  // kOutcome; for kEvent and kStopCanary only its event
   std::string key;
   std::string value;
 };

@@ -226,7 +226,7 @@ std::optional<Allowance::State> DestinationTable::Look(const std::string& key, c
   Allowance allowance(now, rule, DayIn);
   const std::optional<WarmUpPlan> plan = WarmUpOf(source);
   allowance.SetWarmUp(now, plan ? &*plan : nullptr);
-  if (!allowance.Restore(now, saved->second)) return std::nullopt;
+  if (!allowance.Restore(now, saved->second.bytes)) return std::nullopt;
   return allowance.Describe(now);
 }
 

@@ -135,7 +135,7 @@ void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, 
   } else if (!part.guard.Pause(now.monotonic, rule.name)) {
     return;
   }
-  parts_.kept->KeepPart(*path.site.provider_destination, campaign.first->id, part);
+  KeepStop(part, campaign, *path.site.provider_destination);
   ++parts_.counts.actions[static_cast<std::size_t>(ActionKind::kPauseSender)];
   GuardEvent(part, campaign, path, reply.text);
 }
@@ -159,8 +159,9 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
   if (campaign.transactional()) return;
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
-  if (!part.guard.Count(now, hard_bounce, spam_block)) return;
-  if (part.Paused()) parts_.kept->KeepPart(*path.site.provider_destination, campaign.first->id, part);
+  const bool canary = campaign.latest->canary.RestWaits();
+  if (!part.guard.Count(now, hard_bounce, spam_block, canary)) return;
+  if (part.Paused()) KeepStop(part, campaign, *path.site.provider_destination);
   GuardEvent(part, campaign, path, {});
 }
 
@@ -176,6 +177,30 @@ void Settlement::GuardEvent(const CampaignPart& part, const CampaignEntry& campa
   event.site = path.site.name;
   event.provider = path.site.provider;
   event.source = path.source.name;
+  parts_.writer.Publish();
+}
+
+// What stops or slows a campaign at a receiver outlives a restart. A canary's end goes to the store first, so that no
+// crash leaves the guard known and the campaign running on.
+void Settlement::KeepStop(const CampaignPart& part, const CampaignEntry& campaign, const Destination& at) {
+  if (part.Paused() && campaign.latest->canary.RestWaits()) StopCanary(part, campaign, at);
+  parts_.kept->KeepPart(at, campaign.first->id, part);
+}
+
+// A guard tripped while only the canary was out: that is what it was for.
+void Settlement::StopCanary(const CampaignPart& part, const CampaignEntry& campaign, const Destination& at) {
+  const std::string& name = campaign.spec().name;
+  queue::Event& event = parts_.writer.Next(StoreRequest::Kind::kStopCanary, nullptr).outcome.event;
+  event.kind = queue::EventKind::kCampaign;
+  event.time = parts_.loop.now().wall;
+  event.job.campaign = campaign.first->id;
+  event.campaign = name;
+  event.mail_class = campaign.spec().mail_class;
+  (at.is_provider ? event.provider : event.site) = at.name;
+  event.reply = fmt::format(
+      "{}; so it is paused everywhere while only its canary is out: look into it, then `postrider resume {}` sends the "
+      "rest, `postrider cancel {}` drops it",
+      part.Describe(at.name).why, name, name);
   parts_.writer.Publish();
 }
 

@@ -88,6 +88,8 @@ class Settlement {
   // May change the verdict: in a bounce storm nobody is given up.
   void CountForGuards(const WindowJob& job, Path& path, Verdict& verdict);
   void GuardEvent(const CampaignPart& part, const CampaignEntry& campaign, const Path& path, std::string_view reply);
+  void KeepStop(const CampaignPart& part, const CampaignEntry& campaign, const Destination& at);
+  void StopCanary(const CampaignPart& part, const CampaignEntry& campaign, const Destination& at);
   void PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, const Reply& reply);
   void PathEvent(const Path& path, std::string_view host, std::string_view address, Stage stage, Category category,
                  Scope scope, const Reply& reply, Monotonic until);

@@ -12,6 +12,7 @@
 #include "engine/delivery/site_table.h"
 #include "engine/delivery/source_health.h"
 #include "engine/delivery/windows.h"
+#include "queue/canary.h"
 
 namespace postrider::delivery {
 
@@ -32,6 +33,7 @@ Wall DueOf(const Lane& lane) {
   const queue::Campaign& campaign = *lane.campaign->latest;
   Wall due = campaign.released_at.value_or(campaign.accepted_at);
   if (campaign.spec.not_before) due = std::max(due, *campaign.spec.not_before);
+  if (queue::IsRestBlock(job.job().place.block)) due = std::max(due, campaign.canary.rest_at.value_or(due));
   return WhenOpen(lane, due);
 }
 

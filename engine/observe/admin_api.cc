@@ -14,6 +14,7 @@
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/metrics.h"
 #include "engine/observe/queue_page.h"
+#include "engine/observe/retry_api.h"
 #include "engine/observe/suppression_api.h"
 #include "engine/observe/throttle_api.h"
 #include "engine/observe/throttle_json.h"
@@ -137,6 +138,7 @@ AdminApi::AdminApi(const Options& options, const Controls& controls, EventTally&
       control_(controls.control),
       throttle_control_(controls.throttle),
       trace_(controls.trace),
+      retry_(controls.retry),
       tally_(tally),
       suppressions_(std::make_unique<SuppressionApi>(controls.suppression, [this] { return stopping_.load(); })),
       throttle_(std::make_unique<ThrottleApi>(controls.throttle)) {}
@@ -161,8 +163,9 @@ ApiAnswer AdminApi::Handle(const ApiRequest& request) {
   if (path.size() != 3) return NoSuchPath();
 
   const std::string_view page = path[2];
-  if (page == "pause" || page == "resume" || page == "reload") {
+  if (page == "pause" || page == "resume" || page == "reload" || page == "retry") {
     if (request.method != "POST") return WrongMethod("POST");
+    if (page == "retry") return HandleRetry(retry_, request);
     return page == "reload" ? Reload() : SetPause(request, page == "pause");
   }
   if (page == "trace") return request.method == "GET" ? AnswerTrace(request, trace_) : WrongMethod("GET");

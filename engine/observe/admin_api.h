@@ -78,6 +78,7 @@ class AdminApi {
   Control& control_;
   ThrottleControl& throttle_control_;
   TraceControl& trace_;
+  RetryControl& retry_;
   EventTally& tally_;
   std::atomic<bool> stopping_{false};
   const std::unique_ptr<SuppressionApi> suppressions_;

@@ -50,6 +50,15 @@ void PutWindows(Json& json, const queue::Campaign& campaign, Wall now) {
   PutTime(json, "closed_until", queue::ReadinessOf(campaign, now).opens_at);
 }
 
+void PutCanary(Json& json, const queue::Canary& canary) {
+  if (canary.phase == queue::CanaryPhase::kNone) return;
+  Json one = {{"phase", ToString(canary.phase)},
+              {"recipients", canary.recipients},
+              {"tried", canary.recipients - canary.untried}};
+  PutTime(one, "rest_at", canary.rest_at);
+  json["canary"] = std::move(one);
+}
+
 Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   Json json = {{"name", campaign.spec.name},
                {"id", campaign.id},
@@ -66,6 +75,7 @@ Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   PutTime(json, "paused_at", campaign.paused_at);
   PutTime(json, "ended_at", campaign.ended_at);
   PutWindows(json, campaign, now);
+  PutCanary(json, campaign.canary);
   if (!campaign.note.empty()) json["note"] = campaign.note;
   json["totals"] = Totals(campaign.totals);
   return json;
@@ -93,30 +103,6 @@ Json Pauses(std::span<const PauseTarget> pauses) {
     if (pause.target == Target::kSite) json.push_back({{"site", pause.name}});
     if (pause.target == Target::kSource) json.push_back({{"source", pause.name}});
     if (pause.target == Target::kSourceAt) json.push_back({{"source", pause.name}, {"at", pause.at}});
-  }
-  return json;
-}
-
-// What guards hold or warn of, each once though several cores may say the same.
-Json Guards(std::span<const delivery::CoreSnapshot> cores) {
-  Json json = Json::array();
-  for (const delivery::CoreSnapshot& core : cores) {
-    for (const delivery::GuardSnapshot& guard : core.guards) {
-      Json one = {{"guard", ToString(guard.kind)}, {"state", ToString(guard.state)}};
-      if (!guard.campaign.empty()) one["campaign"] = guard.campaign;
-      if (!guard.receiver.empty()) one["receiver"] = guard.receiver;
-      if (!guard.source.empty()) one["source"] = guard.source;
-      one["reason"] = guard.reason;
-      if (std::ranges::any_of(json, [&one](const Json& other) {
-            Json without_time = other;
-            without_time.erase("since");
-            return without_time == one;
-          })) {
-        continue;
-      }
-      one["since"] = FormatRfc3339(guard.since);
-      json.push_back(std::move(one));
-    }
   }
   return json;
 }

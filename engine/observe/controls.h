@@ -3,6 +3,7 @@
 // referred to outlives the server.
 
 #include "engine/observe/control.h"
+#include "engine/observe/retry_control.h"
 #include "engine/observe/suppression_control.h"
 #include "engine/observe/throttle_control.h"
 #include "engine/observe/trace_control.h"
@@ -14,6 +15,7 @@ struct Controls {
   SuppressionControl& suppression;
   ThrottleControl& throttle;
   TraceControl& trace;
+  RetryControl& retry;
 };
 
 }  // namespace postrider::observe

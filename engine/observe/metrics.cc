@@ -60,8 +60,10 @@ std::uint64_t QueuedOfRunning(std::span<const queue::CampaignPtr> campaigns, Wal
   std::uint64_t sum = 0;
   for (const queue::CampaignPtr& campaign : campaigns) {
     if (campaign->state != CampaignState::kRunning) continue;
-    if (!queue::ReadinessOf(*campaign, now).now) continue;
+    const queue::Readiness ready = queue::ReadinessOf(*campaign, now);
+    if (!ready.now) continue;
     sum += Queued(campaign->totals);
+    if (ready.without_rest) sum -= campaign->totals.accepted - campaign->canary.recipients;
   }
   return sum;
 }

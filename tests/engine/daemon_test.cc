@@ -64,6 +64,40 @@ class DaemonTest : public testing::Test {
     return text.str();
   }
 
+  // A queue in which so many recipients of a campaign wait for a retry tomorrow.
+  void LeaveDeferred(std::string_view name, std::uint64_t rows) {
+    const Wall now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    auto store = queue::OpenJobStore(options_.queue, now).value();
+    queue::CampaignSpec spec;
+    spec.name = name;
+    const queue::CampaignId id = store->BeginCampaign(spec, "Subject: x\r\n\r\nhello\r\n", now).value();
+    for (std::uint64_t row = 1; row <= rows; ++row) {
+      const std::string address = "r" + std::to_string(row) + "@example.org";
+      queue::NewRow one;
+      one.row = row;
+      one.domain = "example.org";
+      one.address = address;
+      ASSERT_TRUE(store->Enqueue({.campaign = id, .rows = {&one, 1}, .rows_read = 1}, now).has_value());
+    }
+    ASSERT_TRUE(store->SetState(id, queue::CampaignState::kRunning, now, std::chrono::hours(48)).has_value());
+    ASSERT_TRUE(store->Commit().has_value());
+    const queue::TakenJobs taken = store->Take({.domain = "example.org", .now = now}).value();
+    for (const queue::Job& job : taken.jobs) {
+      queue::Outcome outcome;
+      outcome.place = job.place;
+      outcome.event.kind = queue::EventKind::kDeferred;
+      outcome.event.job = job.id;
+      outcome.event.attempt = 1;
+      outcome.event.recipient = job.address;
+      outcome.event.domain = "example.org";
+      outcome.event.site = "mx.example.org";
+      outcome.event.time = now;
+      outcome.event.next_due = now + std::chrono::hours(24);
+      store->Settle(outcome);
+    }
+    ASSERT_TRUE(store->Commit().has_value());
+  }
+
   std::filesystem::path directory_;
   Options options_;
 };
@@ -304,6 +338,38 @@ TEST_F(DaemonTest, DoesNotPassAMistypedPauseForADoneOne) {
   EXPECT_NE(note->find("no site of that name has work or connections now; the pause holds"), std::string::npos)
       << *note;
   EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, BringsDeferredMailForwardForACampaignADomainOrASite) {
+  LeaveDeferred("offer", 3);
+  Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+  const Result<void> started = daemon.Start();
+  ASSERT_TRUE(started.has_value()) << started.error().message;
+  observe::RetryControl& retry = daemon.controls().retry;
+  // Far ahead all the same, so that nothing is tried while this runs.
+  const auto all = retry.Retry("mx.example.org", std::chrono::hours(20));
+  ASSERT_TRUE(all.has_value()) << all.error().message;
+  EXPECT_EQ(all->kind, observe::RetryAnswer::Kind::kSite);
+  EXPECT_EQ(all->deferred, 3u);
+  EXPECT_EQ(all->moved, 3u);
+  EXPECT_TRUE(all->holds.empty());
+  EXPECT_EQ(retry.Retry("EXAMPLE.org", std::chrono::hours(24)).value().kind, observe::RetryAnswer::Kind::kDomain);
+
+  EXPECT_TRUE(daemon.SetCampaignState("offer", queue::CampaignState::kPaused).has_value());
+  EXPECT_TRUE(daemon.Pause({delivery::CoreCommand::Target::kAll, ""}).has_value());
+  const auto held = retry.Retry("offer", std::chrono::hours(19)).value();
+  EXPECT_EQ(held.kind, observe::RetryAnswer::Kind::kCampaign);
+  EXPECT_EQ(held.deferred, 3u);
+  ASSERT_EQ(held.holds.size(), 2u);
+  EXPECT_EQ(held.holds[0].what + " " + held.holds[0].limit, "campaign paused");
+  EXPECT_EQ(held.holds[1].what + " " + held.holds[1].limit, "all paused");
+
+  const auto unknown = retry.Retry("mx.typo.test", std::chrono::minutes(5));
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code, ErrorCode::kNotFound);
+  EXPECT_TRUE(daemon.SetCampaignState("offer", queue::CampaignState::kCancelled).has_value());
+  EXPECT_TRUE(daemon.Stop());
+  EXPECT_NE(LoggedText().find("3 deferred recipients brought forward by the operator, over 20h"), std::string::npos);
 }
 
 TEST_F(DaemonTest, KeepsSuppressionsThatWereAnsweredAcrossARestart) {

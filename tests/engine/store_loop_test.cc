@@ -65,8 +65,7 @@ class StoreLoopTest : public testing::Test {
   }
 
   // Puts a running campaign of so many recipients at one domain into the store.
-  queue::CampaignId Fill(std::uint64_t recipients) {
-    queue::CampaignSpec spec;
+  queue::CampaignId Fill(std::uint64_t recipients, queue::CampaignSpec spec = {}) {
     spec.name = "offer";
     const auto id = store_->BeginCampaign(spec, "Subject: x\r\n\r\nhello\r\n", clock_.now.wall);
     EXPECT_TRUE(id.has_value());
@@ -89,6 +88,13 @@ class StoreLoopTest : public testing::Test {
     EXPECT_TRUE(store_->SetState(*id, queue::CampaignState::kRunning, clock_.now.wall, std::chrono::hours(48)));
     EXPECT_TRUE(store_->Commit().has_value());
     return *id;
+  }
+
+  static queue::CampaignSpec WithCanary() {
+    queue::CampaignSpec spec;
+    spec.canary_share = 0.01;
+    spec.canary_wait = std::chrono::minutes(30);
+    return spec;
   }
 
   // What a core reports when a job of the campaign was delivered.
@@ -126,6 +132,56 @@ class StoreLoopTest : public testing::Test {
   std::unique_ptr<queue::JobStore> store_;
   std::unique_ptr<StoreLoop> loop_;
 };
+
+TEST_F(StoreLoopTest, ReleasesTheRestWhenTheCanarysWaitIsOver) {
+  const queue::CampaignId id = Fill(100, WithCanary());
+  const queue::TakenJobs canary = TakeAll();
+  ASSERT_EQ(canary.jobs.size(), 1u);
+  ReportDelivered(canary.jobs[0]);
+  const auto second = [this](std::chrono::milliseconds later) {
+    clock_.now.wall += later;
+    clock_.now.monotonic += std::chrono::seconds(2);
+    (void)loop_->RunOnce(milliseconds(0));
+  };
+  // The outcome's own time is 0, so the wait is over long ago; but not for a campaign that somebody paused.
+  (void)loop_->RunOnce(milliseconds(0));
+  ASSERT_EQ(store_->FindCampaign(id)->canary.phase, queue::CanaryPhase::kWaiting);
+  EXPECT_TRUE(changed_.empty());
+  second({});
+  second({});
+  ASSERT_EQ(changed_.size(), 1u);
+  EXPECT_EQ(changed_[0]->canary.phase, queue::CanaryPhase::kReleased);
+  EXPECT_EQ(TakeAll().jobs.size(), 99u);
+  EXPECT_EQ(log_.appended.back().reply, "its canary is through: the rest is released");
+  EXPECT_EQ(log_.synced, log_.appended.size());
+  second(std::chrono::hours(1));
+  EXPECT_EQ(changed_.size(), 1u);
+}
+
+TEST_F(StoreLoopTest, PausesTheWholeCampaignIfAGuardStopsItsCanary) {
+  const queue::CampaignId id = Fill(100, WithCanary());
+  const auto stop = [&] {
+    delivery::StoreRequest* slot = requests_.Reserve();
+    slot->kind = delivery::StoreRequest::Kind::kStopCanary;
+    slot->outcome.Clear();
+    slot->outcome.event.kind = queue::EventKind::kCampaign;
+    slot->outcome.event.job.campaign = id;
+    slot->outcome.event.reply = "too many were refused";
+    requests_.Publish();
+    (void)loop_->RunOnce(milliseconds(0));
+  };
+  stop();
+  ASSERT_EQ(changed_.size(), 1u);
+  EXPECT_EQ(changed_[0]->state, queue::CampaignState::kPaused);
+  EXPECT_EQ(changed_[0]->note, "too many were refused");
+  ASSERT_EQ(log_.appended.size(), 1u);
+  EXPECT_EQ(log_.appended[0].reply, "paused: too many were refused");
+  // Another core says the same a moment later.
+  stop();
+  EXPECT_EQ(changed_.size(), 1u);
+  EXPECT_EQ(log_.appended.size(), 1u);
+  EXPECT_EQ(committed_.Peek()->requests, 1u) << "its core waits for an answer all the same";
+}
 
 TEST_F(StoreLoopTest, AnswersACoreOnceItsOutcomesAreDurable) {
   const queue::CampaignId id = Fill(2);

@@ -1,5 +1,6 @@
 // Random histories against a plain model in memory: every accepted job is handed out exactly once per cursor life and
-// none is lost, whatever is paused, cancelled, deferred or cut off by a crash between two commits.
+// none is lost, whatever is paused, cancelled, deferred, brought forward, held behind a canary or cut off by a crash
+// between two commits.
 
 #include <gmock/gmock.h>
 
@@ -11,7 +12,9 @@
 #include <set>
 #include <thread>
 
+#include "queue/canary.h"
 #include "queue/lifecycle.h"
+#include "queue/retry_order.h"
 #include "queue/tables.h"
 #include "tests/queue/store_fixture.h"
 
@@ -22,6 +25,7 @@ struct ModelJob {
   std::string domain;
   std::optional<Wall> due;  // deferred until then
   bool final = false;
+  bool rest = false;  // of a campaign with a canary, but not in it
 };
 
 // What the store should hold; copied at each commit, and put back when the store is cut off.
@@ -45,7 +49,7 @@ class History : public StoreTest {
   void Run(std::uint64_t seed) {
     random_.seed(seed);
     for (int step = 0; step < 400 && !HasFailure(); ++step) {
-      switch (Below(20)) {
+      switch (Below(22)) {
         case 0:
           BeginOne();
           break;
@@ -77,6 +81,12 @@ class History : public StoreTest {
         case 16:
           if (Below(4) == 0) CutOff();
           break;
+        case 17:
+          MoveCanaries();
+          break;
+        case 18:
+          BringForward();
+          break;
         default:
           CommitAll();
           CheckAll();
@@ -97,6 +107,10 @@ class History : public StoreTest {
     spec.start = Below(3) == 0 ? StartMode::kStreaming : StartMode::kWhole;
     spec.standing = Below(4) == 0;
     if (Below(4) == 0) spec.not_before = now_ + std::chrono::seconds(Below(3000));
+    if (!spec.standing && spec.start == StartMode::kWhole && Below(2) == 0) {
+      spec.canary_share = Below(2) == 0 ? 0.03 : 0.3;
+      spec.canary_wait = std::chrono::seconds(Below(3000));
+    }
     if (Below(5) == 0) spec.expires = now_ + std::chrono::seconds(3000 + Below(8000));
     const CampaignId id = Begin(spec);
     states_[id] = CampaignState::kLoading;
@@ -125,7 +139,9 @@ class History : public StoreTest {
       const std::uint64_t row = ++model_.rows[*id];
       const std::string domain = count == 600 ? one_domain : SomeDomain();
       rows.push_back({row, "r" + std::to_string(row) + "@" + domain});
-      model_.jobs[{*id, row}] = {.domain = domain, .due = std::nullopt, .final = false};
+      const CampaignSpec& spec = specs_[*id];
+      const bool rest = HasCanary(spec) && !IsCanaryRow(*id, model_.totals[*id].accepted + i, spec.canary_share);
+      model_.jobs[{*id, row}] = {.domain = domain, .due = std::nullopt, .final = false, .rest = rest};
     }
     if (standing) {
       AddStanding(*id, rows, "message up to row " + std::to_string(rows.back().row));
@@ -172,6 +188,62 @@ class History : public StoreTest {
     CommitAll();
   }
 
+  void MoveCanaries() {
+    for (const CampaignId id : store_->ReleaseRests(now_)) {
+      EXPECT_EQ(states_[id], CampaignState::kRunning);
+    }
+    const auto id = SomeCampaign();
+    if (!id || Below(3) != 0) return;
+    const auto stopped = store_->StopCanary(*id, now_, "a guard");
+    ASSERT_TRUE(stopped);
+    if (!*stopped) return;
+    EXPECT_TRUE(HasCanary(specs_[*id]));
+    EXPECT_TRUE(states_[*id] == CampaignState::kRunning || states_[*id] == CampaignState::kPaused);
+    states_[*id] = CampaignState::kPaused;
+  }
+
+  void BringForward() {
+    ForwardRequest request{.now = now_, .over = std::chrono::seconds(Below(2000))};
+    if (const auto id = SomeCampaign(); id && Below(2) == 0) request.campaign = *id;
+    if (Below(3) == 0) request.domain = SomeDomain();
+    if (Below(3) == 0) request.site = "mx." + SomeDomain();
+    CommitAll();
+    for (bool done = false; !done;) {
+      const auto step = store_->BringForward(request);
+      ASSERT_TRUE(step) << step.error().message;
+      forwarded_ = true;
+      // Others settle what they hold in the same batch, and go on reading.
+      for (std::size_t i = Below(20); i > 0; --i) SettleOne();
+      if (Below(3) == 0) TakeSome();
+      if (Below(6) == 0) return CutOff();
+      CommitAll();
+      done = step->done;
+      request.domain_key = step->domain_key;
+      request.retry_key = step->retry_key;
+    }
+  }
+
+  // Where jobs are due that were brought forward: sooner than they were, and none that somebody holds.
+  void NoteDues() {
+    for (const auto& [id, state] : states_) {
+      const auto visited = store_->VisitRemaining(id, [&](const Job& job) {
+        ModelJob& known = model_.jobs.at(job.id);
+        if (!job.place.retry_due || *job.place.retry_due >= kEndingFrom || job.place.retry_due == known.due)
+          return true;
+        EXPECT_TRUE(known.due) << "moved from a block";
+        EXPECT_LT(job.place.retry_due, known.due);
+        EXPECT_GE(job.place.retry_due, now_);
+        const auto window = windows_.find(known.domain);
+        EXPECT_TRUE(window == windows_.end() || !window->second.outstanding.contains(job.id))
+            << "moved under its owner";
+        known.due = job.place.retry_due;
+        ++moved_;
+        return true;
+      });
+      ASSERT_TRUE(visited);
+    }
+  }
+
   // Everything that a cursor of this domain should be given now.
   std::set<JobId> Expected(const std::string& domain, const Window& window) {
     std::set<JobId> expected;
@@ -180,6 +252,7 @@ class History : public StoreTest {
       const CampaignPtr campaign = store_->FindCampaign(id.campaign);
       const Readiness ready = ReadinessOf(*campaign, now_);
       if (!ready.now || (job.due && !ready.ending && *job.due > now_)) continue;
+      if (ready.without_rest && job.rest && !job.due) continue;
       expected.insert(id);
     }
     return expected;
@@ -196,6 +269,8 @@ class History : public StoreTest {
       ASSERT_NE(known, committed_.jobs.end()) << "row " << job.id.row << " of " << job.id.campaign;
       EXPECT_FALSE(known->second.final);
       EXPECT_EQ(known->second.domain, domain);
+      EXPECT_TRUE(!known->second.rest || !ReadinessOf(*store_->FindCampaign(job.id.campaign), now_).without_rest)
+          << "of the rest, before its release";
       EXPECT_EQ(known->second.due.has_value(), job.place.retry_due.has_value());
       EXPECT_EQ(job.address, "r" + std::to_string(job.id.row) + "@" + domain);
       EXPECT_EQ(job.row_id, "id" + std::to_string(job.id.row));
@@ -257,6 +332,7 @@ class History : public StoreTest {
 
   void CommitAll() {
     Commit();
+    if (std::exchange(forwarded_, false)) NoteDues();
     committed_ = model_;
     for (auto& [id, state] : states_) state = store_->FindCampaign(id)->state;
     committed_states_ = states_;
@@ -269,6 +345,7 @@ class History : public StoreTest {
 
   void CutOff() {
     Reopen();
+    forwarded_ = false;
     model_ = committed_;
     windows_.clear();
     std::erase_if(states_, [this](const auto& state) { return !committed_states_.contains(state.first); });
@@ -296,8 +373,31 @@ class History : public StoreTest {
                         [&](const auto& job) { return job.first.campaign == id && !job.second.final; }));
       EXPECT_EQ(totals.queued(), queued);
       sum.accepted += totals.accepted;
+      CheckCanary(*store_->FindCampaign(id));
     }
     EXPECT_EQ(store_->Totals().accepted, sum.accepted);
+  }
+
+  void CheckCanary(const Campaign& campaign) {
+    EXPECT_EQ(campaign.canary.phase == CanaryPhase::kNone, !HasCanary(specs_[campaign.id]));
+    if (campaign.canary.phase == CanaryPhase::kNone || campaign.state == CampaignState::kFailed) return;
+    std::uint64_t recipients = 0;
+    std::uint64_t untried = 0;
+    bool rest_moved = false;
+    for (const auto& [id, job] : committed_.jobs) {
+      if (id.campaign != campaign.id) continue;
+      const bool tried = job.final || job.due;
+      rest_moved |= job.rest && tried;
+      if (job.rest) continue;
+      ++recipients;
+      if (!tried) ++untried;
+    }
+    EXPECT_EQ(campaign.canary.recipients, recipients);
+    EXPECT_EQ(campaign.canary.untried, untried);
+    // Only the end of a campaign takes the rest along unreleased.
+    const bool ended = HasEnded(campaign) || ReadinessOf(campaign, now_).ending ||
+                       (campaign.state == CampaignState::kPaused && campaign.expires_at);
+    EXPECT_TRUE(!rest_moved || !campaign.canary.RestWaits() || ended) << campaign.spec.name;
   }
 
   // Nothing is staged now: what is on disk must be what the model says.
@@ -360,18 +460,13 @@ class History : public StoreTest {
       }
     }
     CommitAll();
-    now_ += std::chrono::hours(24);
-    for (const std::string& domain : Scan()) {
-      bool more = true;
-      while (more && !HasFailure()) TakeOnce(domain, windows_[domain], 100, more);
-      for (const auto& [id, job] : windows_[domain].outstanding) {
-        Finish(job, EventKind::kDelivered, domain);
-        ++model_.totals[id.campaign].delivered;
-        model_.jobs[id].final = true;
-      }
-      windows_[domain].outstanding.clear();
+    // Canaries first, and then what waits behind them.
+    for (int lap = 0; lap < 2; ++lap) {
+      now_ += std::chrono::hours(24);
+      (void)store_->ReleaseRests(now_);
+      CommitAll();
+      DeliverAll();
     }
-    CommitAll();
     CheckAll();
     EXPECT_THAT(Scan(), testing::IsEmpty());
     EXPECT_EQ(store_->Totals().queued(), 0u);
@@ -390,8 +485,24 @@ class History : public StoreTest {
     }
   }
 
+  void DeliverAll() {
+    for (const std::string& domain : Scan()) {
+      bool more = true;
+      while (more && !HasFailure()) TakeOnce(domain, windows_[domain], 100, more);
+      for (const auto& [id, job] : windows_[domain].outstanding) {
+        Finish(job, EventKind::kDelivered, domain);
+        ++model_.totals[id.campaign].delivered;
+        model_.jobs[id].final = true;
+      }
+      windows_[domain].outstanding.clear();
+    }
+    CommitAll();
+  }
+
   std::mt19937_64 random_;
   int names_ = 0;
+  bool forwarded_ = false;  // something, since the last commit
+  std::uint64_t moved_ = 0;
   Model model_;
   Model committed_;
   std::map<CampaignId, CampaignState> states_;

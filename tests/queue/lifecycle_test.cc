@@ -145,6 +145,82 @@ TEST(Lifecycle, AsksTheScheduleThatGoesWithTheCampaign) {
   }
 }
 
+Campaign WithCanary(std::uint64_t recipients) {
+  Campaign campaign = In(kRunning);
+  campaign.spec.canary_share = 0.01;
+  campaign.spec.canary_wait = std::chrono::minutes(30);
+  campaign.canary = {
+      .phase = CanaryPhase::kSending, .recipients = recipients, .untried = recipients, .rest_at = std::nullopt};
+  return campaign;
+}
+
+TEST(Canary, IsFollowedByTheRestAWhileAfterNineInTenWereTried) {
+  for (const std::uint64_t recipients : {1u, 9u, 10u, 1000u}) {
+    Campaign campaign = WithCanary(recipients);
+    std::uint64_t tried = 0;
+    while (campaign.canary.phase == CanaryPhase::kSending) {
+      ASSERT_LT(tried, recipients);
+      EXPECT_TRUE(ReadinessOf(campaign, At(100)).without_rest);
+      CanaryTried(campaign, At(100));
+      ++tried;
+    }
+    EXPECT_EQ(tried, recipients - recipients / 10);
+    EXPECT_EQ(campaign.canary.rest_at, At(100) + std::chrono::minutes(30));
+    // Those that come later change nothing.
+    if (campaign.canary.untried > 0) CanaryTried(campaign, At(200));
+    EXPECT_EQ(campaign.canary.rest_at, At(1900));
+    EXPECT_FALSE(RestIsDue(campaign, At(1899)));
+    EXPECT_TRUE(ReadinessOf(campaign, At(1900)).without_rest) << "it was not released";
+    EXPECT_TRUE(RestIsDue(campaign, At(1900)));
+    ReleaseRest(campaign, At(1905));
+    EXPECT_FALSE(ReadinessOf(campaign, At(1905)).without_rest);
+    EXPECT_FALSE(RestIsDue(campaign, At(5000)));
+    EXPECT_EQ(campaign.canary.rest_at, At(1905));
+  }
+}
+
+TEST(Canary, EndsWithItsCampaignWholly) {
+  Campaign campaign = WithCanary(10);
+  campaign.expires_at = At(100);
+  EXPECT_FALSE(ReadinessOf(campaign, At(100)).without_rest);
+  campaign.state = kCancelled;
+  EXPECT_FALSE(ReadinessOf(campaign, At(50)).without_rest);
+}
+
+TEST(Canary, WaitsOnAfterAPause) {
+  Campaign campaign = WithCanary(1);
+  CanaryTried(campaign, At(100));
+  ASSERT_TRUE(Step(campaign, kPaused, At(200), hours(1)));
+  EXPECT_FALSE(RestIsDue(campaign, At(5000)));
+  ASSERT_TRUE(Step(campaign, kRunning, At(1200), hours(1)));
+  EXPECT_EQ(campaign.canary.phase, CanaryPhase::kWaiting);
+  EXPECT_EQ(campaign.canary.rest_at, At(2900));
+}
+
+TEST(Canary, StoppedByAGuardPausesItAllUntilAResumeReleasesTheRest) {
+  for (const bool by_operator_too : {false, true}) {
+    Campaign campaign = WithCanary(1);
+    campaign.expires_at = At(10'000);
+    CanaryTried(campaign, At(100));
+    ASSERT_TRUE(!by_operator_too || Step(campaign, kPaused, At(150), hours(1)));
+    EXPECT_TRUE(StopCanary(campaign, At(150)));
+    EXPECT_FALSE(StopCanary(campaign, At(160))) << "told twice";
+    EXPECT_EQ(campaign.state, kPaused);
+    EXPECT_EQ(campaign.canary.phase, CanaryPhase::kStopped);
+    EXPECT_EQ(campaign.canary.rest_at, std::nullopt);
+    EXPECT_FALSE(RestIsDue(campaign, At(100'000)));
+    ASSERT_TRUE(Step(campaign, kRunning, At(250), hours(1)));
+    EXPECT_EQ(campaign.canary.phase, CanaryPhase::kReleased);
+    EXPECT_EQ(campaign.canary.rest_at, At(250));
+    EXPECT_EQ(campaign.expires_at, At(10'100)) << "the expiry clock stood still";
+    EXPECT_FALSE(StopCanary(campaign, At(260))) << "it goes on; the guard holds it there alone";
+    EXPECT_EQ(campaign.state, kRunning);
+  }
+  Campaign plain = In(kRunning);
+  EXPECT_FALSE(StopCanary(plain, At(1)));
+  EXPECT_EQ(plain.state, kRunning);
+}
+
 TEST(Lifecycle, EndsAllJobsOfAnExpiredCampaignUnlessItIsPaused) {
   Campaign campaign = In(kRunning);
   campaign.expires_at = At(100);

@@ -85,7 +85,7 @@ TEST(OpenJobStore, RefusesANewerFormat) {
   Forge(options, Table::kState, SystemStateKey("format"), EncodeCount(kFormatVersion + 1));
   const Error error = OpenError(options);
   EXPECT_EQ(error.code, ErrorCode::kUnsupported);
-  EXPECT_THAT(error.message, HasSubstr("has format 3, this postrider knows formats up to 2"));
+  EXPECT_THAT(error.message, HasSubstr("has format 4, this postrider knows formats up to 3"));
 }
 
 TEST(OpenJobStore, TakesOverAQueueOfFormat1) {
@@ -98,7 +98,7 @@ TEST(OpenJobStore, TakesOverAQueueOfFormat1) {
   ASSERT_TRUE(tables);
   const auto format = (*tables)->Get(Table::kState, SystemStateKey("format"));
   ASSERT_TRUE(format);
-  EXPECT_EQ(*format, EncodeCount(2));
+  EXPECT_EQ(*format, EncodeCount(3));
 }
 
 TEST(OpenJobStore, RefusesDamage) {

@@ -64,6 +64,8 @@ CampaignRecord FullCampaign() {
   campaign.expires_at = Moment(1'800'000'000'004);
   campaign.paused_at = Moment(-5);
   campaign.ended_at = Moment(0);
+  campaign.canary = {
+      .phase = CanaryPhase::kWaiting, .recipients = 1'000, .untried = 77, .rest_at = Moment(1'800'000'000'007)};
   campaign.note = "11 of 20 rows were rejected";
   record.next_sequence = 99;
   record.next_template = 4'294'967'295;
@@ -121,6 +123,7 @@ TEST(Record, KeepsEverythingOfACampaign) {
   EXPECT_EQ(read->campaign.spec.canary_wait, std::chrono::minutes(90));
   EXPECT_EQ(read->campaign.spec.time_zone, "Europe/Paris");
   EXPECT_EQ(read->campaign.spec.windows, record.campaign.spec.windows);
+  EXPECT_EQ(read->campaign.canary, record.campaign.canary);
   EXPECT_EQ(read->campaign.totals.deferrals, record.campaign.totals.deferrals);
   EXPECT_EQ(read->campaign.paused_at, Moment(-5));
   EXPECT_EQ(read->campaign.ended_at, Moment(0));
@@ -142,6 +145,16 @@ constexpr std::string_view kVersion2 =
     "4c6973742d556e7375627363726962651e3c68747470733a2f2f6578616d706c652e6f72672f752f7b7b69647d7d3e07582d456d7074"
     "79000a6e6577736c6574746572030102030405060708090a0bffffffffffffffffff0180a094a58d1d0c80c0e285e3680186c0e285e3"
     "680188c0e285e3680109010063ffffffff0f1b3131206f6620323020726f777320776572652072656a6563746564";
+
+// The same of version 3, which did not say where a canary stands.
+constexpr std::string_view kVersion3 =
+    "034d0d323032362d31312d6f666665724066666666666666666666666666666666666666666666666666666666666666666666666666"
+    "66666666666666666666666666666666666666666666666666666601011753686f70203c73686f70406578616d706c652e6f72673e13"
+    "626f756e636573406578616d706c652e6f7267047761726d010182c0e285e3680184c0e285e3684029000000000000c7010001010210"
+    "4c6973742d556e7375627363726962651e3c68747470733a2f2f6578616d706c652e6f72672f752f7b7b69647d7d3e07582d456d7074"
+    "79000a6e6577736c6574746572e8073f8eb851eb851eb8809793050c4575726f70652f5061726973021f01e004b07f05280168030102"
+    "030405060708090a0bffffffffffffffffff0180a094a58d1d0c80c0e285e3680186c0e285e3680188c0e285e3680109010063ffffff"
+    "ff0f1b3131206f6620323020726f777320776572652072656a6563746564";
 
 std::string FromHex(std::string_view hex) {
   const auto digit = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
@@ -182,8 +195,59 @@ TEST(Record, ReadsCampaignsOfEarlierVersions) {
   value[0] = 1;
   ExpectOldCampaign(DecodeCampaign(value), false);
 
-  value[0] = 4;
+  value[0] = 5;
   EXPECT_FALSE(DecodeCampaign(value));
+}
+
+TEST(Record, ReadsCampaignsOfTheVersionWithoutTheStandOfACanary) {
+  const auto read = DecodeCampaign(FromHex(kVersion3));
+  ASSERT_TRUE(read) << read.error().message;
+  CampaignRecord expected = FullCampaign();
+  expected.campaign.canary = {};  // all of it goes at once, as it did then
+  EXPECT_EQ(EncodeCampaign(*read), EncodeCampaign(expected));
+}
+
+TEST(Record, RefusesACanaryThatCannotStandSo) {
+  const auto refused = [](const auto& change) {
+    CampaignRecord record = FullCampaign();
+    change(record.campaign.canary);
+    return !DecodeCampaign(EncodeCampaign(record)).has_value();
+  };
+  EXPECT_FALSE(refused([](Canary&) {}));
+  EXPECT_FALSE(refused([](Canary& canary) { canary = {}; }));
+  EXPECT_TRUE(refused([](Canary& canary) { canary.rest_at.reset(); }));
+  EXPECT_TRUE(refused([](Canary& canary) { canary.phase = CanaryPhase::kStopped; })) << "it has no moment then";
+  EXPECT_TRUE(refused([](Canary& canary) { canary.untried = 1'001; }));
+  EXPECT_TRUE(refused([](Canary& canary) { canary.phase = static_cast<CanaryPhase>(5); }));
+}
+
+TEST(Record, KeepsTheRestAndTheSiteOfADomainAndReadsThoseThatHadNeither) {
+  DomainRecord record{.first_sequence = 3,
+                      .next_sequence = 9,
+                      .waiting = 700,
+                      .rest = 0,
+                      .deferred = 5,
+                      .retry_from = Moment(1'800'000'000'000),
+                      .retry_stamp = 12,
+                      .site = ""};
+  const std::string plain = EncodeDomain(record);
+  EXPECT_EQ(plain[0], 1) << "longer than need be";
+  EXPECT_EQ(DecodeDomain(plain).value(), record);
+  record.rest = 700;
+  EXPECT_EQ(DecodeDomain(EncodeDomain(record)).value(), record);
+  record.site = "mx.example.org";
+  EXPECT_EQ(DecodeDomain(EncodeDomain(record)).value(), record);
+  record.rest = 701;
+  EXPECT_FALSE(DecodeDomain(EncodeDomain(record))) << "more than wait";
+}
+
+TEST(Record, NumbersBlocksOfTheRestAfterAllOthers) {
+  const std::uint64_t rest = kRestBlock | BlockNumber(3, 256);
+  EXPECT_EQ(BlockSequence(rest), 3u);
+  EXPECT_EQ(BlockRows(rest), 256u);
+  EXPECT_TRUE(IsRestBlock(rest));
+  EXPECT_FALSE(IsRestBlock(BlockNumber(std::uint64_t{1} << 50, 256)));
+  EXPECT_LT(BlockKey(1, "a.test", BlockNumber(std::uint64_t{1} << 50, 256)), BlockKey(1, "a.test", rest));
 }
 
 TEST(Record, RefusesSendingThatNoManifestSays) {
@@ -340,7 +404,8 @@ std::vector<Kind> AllKinds() {
       {"campaign", EncodeCampaign(FullCampaign()), Checked(DecodeCampaign)},
       {"totals", EncodeTotals(FullCampaign().campaign.totals), Checked(DecodeTotals)},
       {"template", EncodeTemplate({Moment(5), "Subject: x\r\n\r\nbody"}), Checked(DecodeTemplate)},
-      {"domain", EncodeDomain({1, 2, 300, 4, Moment(5), 6}), Checked(DecodeDomain)},
+      {"domain", EncodeDomain({1, 2, 300, 0, 4, Moment(5), 6, ""}), Checked(DecodeDomain)},
+      {"domain with a rest", EncodeDomain({1, 2, 300, 200, 4, Moment(5), 6, "mx.a.test"}), Checked(DecodeDomain)},
       {"block", FullBlock(3), Checked(DecodeBlock)},
       {"done", EncodeDone(SomeDone(20)), Checked(DecodeDone)},
       {"retry", EncodeRetry(FullRetry()), Checked(DecodeRetry)},

@@ -44,6 +44,29 @@ TEST(RetryOrder, PutsEndingJobsAfterAllOthersInOrderOfComing) {
   EXPECT_EQ(order.Observe(At(300)), At(101) - kTick);
 }
 
+TEST(RetryOrder, AdvancesOnlyWhatNobodyCanHaveTaken) {
+  RetryOrder order(1);
+  (void)order.Observe(At(100));
+  EXPECT_EQ(order.Advance(At(100), At(90), std::nullopt), std::nullopt) << "a reader may have it";
+  EXPECT_EQ(order.Advance(At(300), At(300), std::nullopt), std::nullopt) << "not earlier";
+  EXPECT_EQ(order.Advance(At(300), At(400), std::nullopt), std::nullopt) << "later";
+  EXPECT_EQ(order.Advance(kEndingFrom, At(200), std::nullopt), std::nullopt) << "it ends anyway";
+  EXPECT_EQ(order.Advance(At(300), At(200), At(100)), std::nullopt) << "a reader may have all of an expired campaign";
+  EXPECT_EQ(order.Observe(At(150)), At(150)) << "nothing was moved";
+  EXPECT_EQ(order.Advance(At(300), At(200), At(250)), At(200));
+  EXPECT_EQ(order.Advance(At(300), At(120), std::nullopt), At(150) + kTick);
+  // Until the commit nobody reads where they were, nor where they will be, nor ends their campaign.
+  EXPECT_EQ(order.Observe(At(400)), At(150));
+  order.Committed();
+  EXPECT_EQ(order.Observe(At(400)), At(400));
+}
+
+TEST(RetryOrder, AdvancesNothingPastTheExpiryThatAReaderMightSee) {
+  RetryOrder order(1);
+  EXPECT_EQ(order.Advance(At(300), At(200), At(150)), At(200));
+  EXPECT_EQ(order.Observe(At(400)), At(150) - kTick);
+}
+
 TEST(RetryOrder, BearsMomentsAtTheEdges) {
   RetryOrder order(1);
   EXPECT_LT(order.Observe(Wall::max()), kEndingFrom);

@@ -164,6 +164,7 @@ void StoreTest::Finish(const Job& job, EventKind kind, const std::string& domain
 void StoreTest::Defer(const Job& job, Wall due, const std::string& domain) {
   Outcome outcome = OutcomeOf(job, now_, domain);
   outcome.event.kind = EventKind::kDeferred;
+  outcome.event.site = "mx." + domain;
   outcome.event.next_due = due;
   outcome.event.code = 451;
   outcome.event.stage = Stage::kRcpt;

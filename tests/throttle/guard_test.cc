@@ -21,6 +21,19 @@ TEST(CampaignGuard, ProvesNothingBeforeEnoughTries) {
   EXPECT_TRUE(guard.Describe("offer", "gmail").why.empty());
 }
 
+TEST(CampaignGuard, NeedsFewerTriesOfACanary) {
+  CampaignGuard guard(kNumbers);
+  for (int i = 0; i < 99; ++i) EXPECT_FALSE(guard.Count(kStart, i % 10 == 0, false, true));
+  EXPECT_TRUE(guard.Count(kStart, false, false, true));
+  EXPECT_EQ(guard.alarm(), Alarm::kTripped);
+  // Never more than of a whole campaign.
+  GuardNumbers early = kNumbers;
+  early.campaign_tries = 50;
+  CampaignGuard earlier(early);
+  for (int i = 0; i < 49; ++i) EXPECT_FALSE(earlier.Count(kStart, true, false, true));
+  EXPECT_TRUE(earlier.Count(kStart, true, false, true));
+}
+
 TEST(CampaignGuard, WarnsAtTwoPerCentAndPausesAtFive) {
   CampaignGuard guard(kNumbers);
   int warned_at = 0;

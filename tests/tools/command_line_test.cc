@@ -48,9 +48,9 @@ void WriteFile(const fs::path& path, std::string_view text) {
 }
 
 TEST(CommandLine, ExplainsEachCommandWithExamples) {
-  for (const std::string command :
-       {"run",    "submit", "check",  "render", "status", "queue",    "trace",    "find",   "pause",    "resume",
-        "cancel", "export", "config", "reload", "sink",   "classify", "throttle", "source", "suppress", "plan"}) {
+  for (const std::string command : {"run",  "submit",   "check",    "render", "status",   "queue",  "trace",
+                                    "find", "pause",    "resume",   "cancel", "export",   "config", "reload",
+                                    "sink", "classify", "throttle", "source", "suppress", "plan",   "retry"}) {
     const Outcome help = RunProgram({command, "--help"});
     EXPECT_EQ(help.exit_code, 0) << command;
     const std::size_t examples = std::min(help.out.find("\nExamples:\n"), help.out.size());
@@ -238,6 +238,44 @@ TEST_F(DaemonCommandTest, ShowsStatusQueueAndAddresses) {
   EXPECT_EQ(Ask({"queue"}).out, "the queue is empty\n");
   EXPECT_EQ(Ask({"queue", "--age"}).out, "the queue is empty\n");
   EXPECT_EQ(Ask({"find", "ana@EXAMPLE.org"}).out, "nothing is known of ana@example.org\n");
+}
+
+TEST_F(DaemonCommandTest, BringsDeferredMailForwardAndSaysWhatStillHoldsIt) {
+  control_.retry.answer = {
+      .kind = observe::RetryAnswer::Kind::kSite,
+      .name = "mx.example.org",
+      .deferred = 2'000,
+      .moved = 1'234,
+      .due_by = Wall(std::chrono::milliseconds(1'800'000'000'000)),
+      .holds = {{.what = "provider",
+                 .name = "google",
+                 .source = "a",
+                 .limit = "stopped",
+                 .reason = "no \x1b[31mcake",
+                 .until = Wall(std::chrono::milliseconds(1'800'000'000'000))},
+                {.what = "all", .name = "", .source = "", .limit = "paused", .reason = "", .until = {}}}};
+  const Outcome done = Ask({"retry", "mx.example.org", "--over", "30min"});
+  EXPECT_EQ(done.exit_code, 0) << done.err;
+  EXPECT_EQ(control_.retry.asked, "mx.example.org");
+  EXPECT_EQ(control_.retry.asked_over, std::chrono::minutes(30));
+  EXPECT_THAT(done.out,
+              StartsWith("site mx.example.org: 1,234 of 2,000 deferred recipients are brought forward, all of "
+                         "them due by 2027-01-15T08:00:00.000Z; the others are due sooner, or being tried\n"
+                         "but provider google from a is stopped until 2027-01-15T08:00:00.000Z ("));
+  EXPECT_THAT(done.out, HasSubstr("but all sending is paused\n"));
+  EXPECT_EQ(done.out.find('\x1b'), std::string::npos);
+  EXPECT_THAT(Ask({"retry", "x", "--json"}).out,
+              StartsWith(R"({"kind":"site","name":"mx.example.org","deferred":2000,)"));
+  EXPECT_EQ(control_.retry.asked_over, std::chrono::minutes(5));
+  control_.retry.answer.deferred = control_.retry.answer.moved = 0;
+  EXPECT_THAT(Ask({"retry", "x"}).out, HasSubstr("no recipient waits for a retry\n"));
+  control_.retry.failure = Error{ErrorCode::kNotFound, "nobody is called so"};
+  const Outcome unknown = Ask({"retry", "x"});
+  EXPECT_EQ(unknown.exit_code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("nobody is called so"));
+  EXPECT_EQ(Ask({"retry", "x", "--over", "soon"}).exit_code, 2);
+  EXPECT_EQ(Ask({"retry", "x", "--over", "25h"}).exit_code, 2);
+  EXPECT_EQ(Ask({"retry"}).exit_code, 2);
 }
 
 TEST_F(DaemonCommandTest, ShowsWhatNoReplyRuleKnows) {

@@ -107,6 +107,24 @@ TEST(StatusText, SaysUntilWhenACampaignIsClosed) {
   EXPECT_THAT(RenderProgressLine(campaign, kNow, CampaignRates()), Not(HasSubstr("left")));
 }
 
+TEST(StatusText, SaysWhereACanaryStands) {
+  CampaignView campaign = Running();
+  campaign.totals.accepted = 100'000;
+  campaign.canary = CanaryView{.phase = "sending", .recipients = 1000, .tried = 600, .rest_at = std::nullopt};
+  const auto line = [&] { return RenderProgressLine(campaign, kNow, CampaignRates()); };
+  EXPECT_THAT(line(), HasSubstr(" canary: 600 of 100,000 sent, 400 of the canary are left to be tried first\n"));
+  campaign.canary = CanaryView{.phase = "waiting", .recipients = 1000, .tried = 1000, .rest_at = kNow};
+  constexpr const char* kRest = "canary: 1,000 of 100,000 sent, the rest at 2026-11-24T05:44:05.007Z\n";
+  EXPECT_THAT(line(), testing::EndsWith(kRest));
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr(std::string("\n") + kRest));
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}),
+              HasSubstr(std::string("\n2026-11-24-offer ") + kRest));
+  campaign.canary->phase = "stopped";
+  EXPECT_THAT(line(), HasSubstr("the rest when it is resumed"));
+  campaign.canary->phase = "released";
+  EXPECT_THAT(line(), Not(HasSubstr("canary")));
+}
+
 TEST(StatusText, SaysNoTimeLeftForWhatStandsStill) {
   CampaignView campaign = Running();
   campaign.state = "paused";

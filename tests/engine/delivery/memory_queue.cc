@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "engine/message/template.h"
+#include "queue/canary.h"
 #include "queue/lifecycle.h"
 
 namespace postrider::delivery {
@@ -24,29 +25,53 @@ queue::CampaignPtr MemoryQueue::Add(const CampaignPlan& plan, Wall now) {
   stored->accepted_at = now;
   stored->message = plan.message;
   templates_[campaign->id] = stored;
+  const bool divided = queue::HasCanary(campaign->spec);
+  if (divided) campaign->canary.phase = queue::CanaryPhase::kSending;
+  std::map<std::string, std::vector<Block>> rests;
   std::uint64_t row = 0;
   for (const std::string& address : plan.recipients) {
     auto record = std::make_unique<Record>();
     record->id = {campaign->id, ++row};
     record->address = address;
     record->domain = address.substr(address.rfind('@') + 1);
-    std::vector<Block>& blocks = domains_[record->domain].blocks[campaign->id];
-    if (blocks.empty() || blocks.back().rows.size() == kBlock) blocks.push_back({++last_block_, {}});
+    const bool rest = divided && !queue::IsCanaryRow(campaign->id, row - 1, campaign->spec.canary_share);
+    std::vector<Block>& blocks = rest ? rests[record->domain] : domains_[record->domain].blocks[campaign->id];
+    if (blocks.empty() || blocks.back().rows.size() == kBlock) {
+      blocks.push_back({(rest ? queue::kRestBlock : 0) | ++last_block_, {}});
+    }
     blocks.back().rows.push_back(record.get());
+    if (divided && !rest) {
+      ++campaign->canary.recipients;
+      ++campaign->canary.untried;
+    }
     records_[record->id] = std::move(record);
     ++accepted_;
     ++queued_;
+  }
+  for (auto& [domain, blocks] : rests) {
+    std::ranges::move(blocks, std::back_inserter(domains_[domain].blocks[campaign->id]));
   }
   campaigns_[campaign->id] = campaign;
   return campaign;
 }
 
+void MemoryQueue::Change(queue::CampaignId id, queue::Campaign campaign) {
+  changed_.push_back(std::make_shared<const queue::Campaign>(std::move(campaign)));
+  campaigns_[id] = changed_.back();
+}
+
+void MemoryQueue::ReleaseRests(Wall now) {
+  for (const auto& [id, known] : campaigns_) {
+    if (!queue::RestIsDue(*known, now)) continue;
+    queue::Campaign campaign = *known;
+    queue::ReleaseRest(campaign, now);
+    Change(id, std::move(campaign));
+  }
+}
+
 queue::CampaignPtr MemoryQueue::SetState(queue::CampaignId id, queue::CampaignState state, Wall now) {
   auto changed = std::make_shared<queue::Campaign>(*campaigns_.at(id));
-  if (changed->paused_at && changed->expires_at) *changed->expires_at += now - *changed->paused_at;
-  changed->paused_at.reset();
-  if (state == queue::CampaignState::kPaused) changed->paused_at = now;
-  changed->state = state;
+  if (!queue::Step(*changed, state, now, {})) complaint_ = "a step that no campaign takes";
   campaigns_[id] = changed;
   return changed;
 }
@@ -60,9 +85,17 @@ bool MemoryQueue::Ending(queue::CampaignId id, Wall now) const {
   return queue::ReadinessOf(*campaigns_.at(id), now).ending;
 }
 
+const MemoryQueue::Block* MemoryQueue::FirstBlock(queue::CampaignId id, const std::vector<Block>& blocks,
+                                                  std::uint64_t from, Wall now) const {
+  const auto block = std::ranges::find_if(blocks, [from](const Block& one) { return one.number >= from; });
+  if (block == blocks.end()) return nullptr;
+  const bool waits = queue::IsRestBlock(block->number) && queue::ReadinessOf(*campaigns_.at(id), now).without_rest;
+  return waits ? nullptr : &*block;
+}
+
 bool MemoryQueue::Waits(const DomainRows& rows, Wall now) const {
   for (const auto& [id, blocks] : rows.blocks) {
-    if (MayGo(id, now) && !blocks.empty()) return true;
+    if (MayGo(id, now) && FirstBlock(id, blocks, 0, now) != nullptr) return true;
   }
   for (const auto& [key, record] : rows.retries) {
     const queue::CampaignId id = record->id.campaign;
@@ -133,9 +166,8 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
       for (const queue::CampaignId id : turns) {
         const std::vector<Block>& blocks = rows.blocks.at(id);
         queue::DomainCursor::Position& position = position_of(id);
-        const auto block =
-            std::ranges::find_if(blocks, [&position](const Block& one) { return one.number >= position.next_block; });
-        if (block == blocks.end()) continue;
+        const Block* block = FirstBlock(id, blocks, position.next_block, request.now);
+        if (block == nullptr) continue;
         if (picks.size() >= request.max_jobs) {
           taken.more = true;
           continue;
@@ -201,6 +233,14 @@ void MemoryQueue::Apply(const StoreRequest& request) {
     case StoreRequest::Kind::kDeleteState:
       state_.erase(request.key);
       return;
+    case StoreRequest::Kind::kStopCanary: {
+      const queue::Event& event = request.outcome.event;
+      queue::Campaign campaign = *campaigns_.at(event.job.campaign);
+      if (!queue::StopCanary(campaign, event.time)) return;
+      campaign.note = event.reply;
+      events_.push_back(event);
+      return Change(event.job.campaign, std::move(campaign));
+    }
   }
 }
 
@@ -229,6 +269,11 @@ void MemoryQueue::Settle(const queue::Outcome& outcome) {
       return;
     }
     block->rows[outcome.place.index] = nullptr;
+    if (!queue::IsRestBlock(outcome.place.block) && campaigns_.at(record.id.campaign)->canary.recipients > 0) {
+      queue::Campaign campaign = *campaigns_.at(record.id.campaign);
+      queue::CanaryTried(campaign, event.time);
+      campaigns_[record.id.campaign] = std::make_shared<const queue::Campaign>(std::move(campaign));
+    }
     if (std::ranges::all_of(block->rows, [](const Record* row) { return row == nullptr; })) blocks.erase(block);
   }
   record.attempts = event.attempt;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/delivery/core.h"
@@ -35,6 +36,11 @@ class MemoryQueue {
   [[nodiscard]] queue::DomainScan Scan(const queue::DomainScanRequest& request);
   [[nodiscard]] queue::TakenJobs Take(const queue::TakeRequest& request);
   void Apply(const StoreRequest& request);
+  // What the store thread does once a second: the rest behind canaries is released.
+  void ReleaseRests(Wall now);
+  // Campaigns that changed by themselves; the cores are to be told.
+  [[nodiscard]] std::vector<queue::CampaignPtr> TakeChanged() { return std::exchange(changed_, {}); }
+  [[nodiscard]] queue::CampaignPtr Campaign(queue::CampaignId id) const { return campaigns_.at(id); }
 
   // What became of one job.
   struct Record {
@@ -76,6 +82,10 @@ class MemoryQueue {
   };
   [[nodiscard]] bool Waits(const DomainRows& rows, Wall now) const;
   [[nodiscard]] bool MayGo(queue::CampaignId id, Wall now) const;
+  // The first block of a campaign that may be taken now; null: none.
+  [[nodiscard]] const Block* FirstBlock(queue::CampaignId id, const std::vector<Block>& blocks, std::uint64_t from,
+                                        Wall now) const;
+  void Change(queue::CampaignId id, queue::Campaign campaign);
   [[nodiscard]] bool Ending(queue::CampaignId id, Wall now) const;
   void Settle(const queue::Outcome& outcome);
 
@@ -84,6 +94,7 @@ class MemoryQueue {
   std::map<queue::CampaignId, queue::StoredTemplatePtr> templates_;
   std::map<queue::JobId, std::unique_ptr<Record>> records_;
   std::map<std::string, DomainRows> domains_;
+  std::vector<queue::CampaignPtr> changed_;
   std::vector<std::string> suppressions_;
   std::map<std::string, std::string> state_;
   std::vector<queue::Event> events_;

@@ -191,6 +191,14 @@ void World::ServeReader() {
 
 void World::ServeStore() {
   if (store_stands_still) return;
+  queue.ReleaseRests(time_.now.wall);
+  for (const queue::CampaignPtr& campaign : queue.TakeChanged()) {
+    CoreCommand command;
+    command.kind = CoreCommand::Kind::kCampaign;
+    command.campaign = campaign;
+    Command(command);
+    served_ = true;
+  }
   for (std::uint32_t i = 0; i < units_.size(); ++i) {
     while (StoreRequest* request = units_[i]->to_store.Peek()) {
       staged_.emplace_back(i, *request);

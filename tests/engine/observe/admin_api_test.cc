@@ -74,6 +74,8 @@ TEST_F(AdminApiTest, KnowsItsPathsAndTheirMethods) {
       {"POST", "/api/v1/reload", 200},
       {"GET", "/api/v1/pause", 405},
       {"POST", "/api/v1/pause", 400},
+      {"GET", "/api/v1/retry", 405},
+      {"POST", "/api/v1/retry", 400},
       {"GET", "/api/v1/campaigns/offer", 200},
       {"PUT", "/api/v1/campaigns/offer", 405},
       {"GET", "/api/v1/campaigns/offer/pause", 405},
@@ -209,6 +211,20 @@ TEST_F(AdminApiTest, SaysUntilWhenACampaignIsClosed) {
   }
   control_.snapshot.time.wall -= std::chrono::minutes(1);
   EXPECT_FALSE(Get("/api/v1/campaigns/offer").contains("closed_until"));
+}
+
+TEST_F(AdminApiTest, SaysWhereACanaryStands) {
+  auto campaign = std::make_shared<queue::Campaign>();
+  campaign->spec.name = "offer";
+  campaign->state = CampaignState::kRunning;
+  control_.campaigns.push_back(campaign);
+  EXPECT_FALSE(Get("/api/v1/campaigns/offer").contains("canary"));
+  campaign->canary = {.phase = queue::CanaryPhase::kSending, .recipients = 1000, .untried = 100, .rest_at = {}};
+  EXPECT_EQ(Get("/api/v1/campaigns/offer")["canary"],
+            json::parse(R"({"phase":"sending","recipients":1000,"tried":900})"));
+  campaign->canary.phase = queue::CanaryPhase::kWaiting;
+  campaign->canary.rest_at = Wall(std::chrono::seconds(100));
+  EXPECT_EQ(Get("/api/v1/status")["campaigns"][0]["canary"]["rest_at"], "1970-01-01T00:01:40.000Z");
 }
 
 TEST_F(AdminApiTest, ChangesCampaigns) {

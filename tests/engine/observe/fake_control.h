@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "engine/observe/controls.h"
+#include "tests/engine/observe/fake_retry.h"
 #include "tests/engine/observe/fake_suppressions.h"
 #include "tests/engine/observe/fake_throttle.h"
 #include "tests/engine/observe/fake_traces.h"
@@ -72,8 +73,9 @@ class FakeControl final : public Control {
   }
 
   // Of this and what stands beside it.
-  Controls All() { return {*this, suppressions, throttle, traces}; }
+  Controls All() { return {*this, suppressions, throttle, traces, retry}; }
 
+  FakeRetry retry;
   FakeSuppressions suppressions;
   FakeThrottle throttle;
   FakeTraces traces;
