@@ -31,6 +31,7 @@ std::string Rate(const std::optional<double>& rate) { return rate ? FormatRate(*
 
 std::string Left(const CampaignView& campaign, const std::optional<double>& rate) {
   if (IsOver(campaign) || campaign.state != "running" || campaign.closed_until || !rate) return "";
+  if (campaign.canary && campaign.canary->phase != "released") return "";
   const std::optional<std::chrono::seconds> left = TimeLeft(campaign.totals.queued, *rate);
   return left ? FormatSpan(*left) : "";
 }

@@ -116,6 +116,7 @@ TEST(StatusText, SaysWhereACanaryStands) {
   campaign.canary = CanaryView{.phase = "waiting", .recipients = 1000, .tried = 1000, .rest_at = kNow};
   constexpr const char* kRest = "canary: 1,000 of 100,000 sent, the rest at 2026-11-24T05:44:05.007Z\n";
   EXPECT_THAT(line(), testing::EndsWith(kRest));
+  EXPECT_THAT(line(), Not(HasSubstr(" left "))) << "its rate says nothing of the rest";
   EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr(std::string("\n") + kRest));
   EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}),
               HasSubstr(std::string("\n2026-11-24-offer ") + kRest));
