@@ -143,7 +143,7 @@ TEST_F(StoreLoopTest, ReleasesTheRestWhenTheCanarysWaitIsOver) {
     clock_.now.monotonic += std::chrono::seconds(2);
     (void)loop_->RunOnce(milliseconds(0));
   };
-  // The outcome's own time is 0, so the wait is over long ago; but not for a campaign that somebody paused.
+  // The outcome says that it is of 1970, so the wait is over at once; the release is a step of its own.
   (void)loop_->RunOnce(milliseconds(0));
   ASSERT_EQ(store_->FindCampaign(id)->canary.phase, queue::CanaryPhase::kWaiting);
   EXPECT_TRUE(changed_.empty());
