@@ -16,8 +16,12 @@ namespace postrider::queue {
 namespace {
 
 constexpr std::string_view kLockName = "postrider.lock";
+// Limits that an operator set while mail flowed; the engine keeps them beside the queue, as they belong to it. And what
+// a crash may leave of writing them.
+constexpr std::string_view kLimitsName = "throttle.toml";
+constexpr std::string_view kHalfWrittenLimits = ".throttle.toml.tmp";
 
-// The names RocksDB gives its files.
+// The names RocksDB gives its files, and ours.
 bool IsQueueFile(std::string_view name) {
   for (const std::string_view start : {"CURRENT", "IDENTITY", "LOCK", "LOG", "MANIFEST-", "OPTIONS-"}) {
     if (name.starts_with(start)) return true;
@@ -25,7 +29,7 @@ bool IsQueueFile(std::string_view name) {
   for (const std::string_view end : {".log", ".sst", ".dbtmp"}) {
     if (name.ends_with(end)) return true;
   }
-  return name == kLockName || name == "archive";
+  return name == kLockName || name == kLimitsName || name == kHalfWrittenLimits || name == "archive";
 }
 
 Result<void> CheckContents(const std::filesystem::path& path) {

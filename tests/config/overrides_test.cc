@@ -219,7 +219,7 @@ TEST(Overrides, SayWhichFieldsTheySet) {
   for (const SetField& field : FieldsOf(Rule("a.org", {"message_rate=20/min", "connect_rate=none", "tls=required"}))) {
     text += std::string(field.key) + "=" + field.value + " ";
   }
-  EXPECT_EQ(text, "connect_rate=none message_rate=20/min tls=required ");
+  EXPECT_EQ(text, "connect_rate=none tls=required message_rate=20/min ");
   EXPECT_TRUE(FieldsOf(RuleOptions()).empty());
 }
 

@@ -55,7 +55,7 @@ class DaemonThrottleTest : public testing::Test {
                                 "[queue]\ndirectory = \"queue\"\n[spool]\ndirectory = \"spool\"\n"
                                 "[log]\ndirectory = \"log\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[engine]\ncores = 1\n"
                                 "[[route]]\nmatch = \"some.test\"\nhosts = [\"127.0.0.9\"]\nallow_private = true\n"
-                                "[disk]\nstop_sending_below = 0.0\nstop_intake_below = 0.0\n");
+                                "[disk]\nstop_sending_below = 0.0\nstop_intake_below = 0.001\n");
   }
   Result<void> TryStart() {
     const auto options = LoadOptions(directory_ / "postrider.toml");
@@ -130,7 +130,7 @@ TEST_F(DaemonThrottleTest, SaysWhatWasInForceAndWhatIsNow) {
 
   const auto unset = Throttle().Unset(DomainPattern::Parse("some.test").value(), {}, "bob");
   ASSERT_TRUE(unset.has_value()) << unset.error().message;
-  ASSERT_THAT(*unset, SizeIs(2));
+  ASSERT_THAT(*unset, SizeIs(3)) << "a burst goes with its rate";
   EXPECT_EQ((*unset)[0].now.value, "8");
   EXPECT_EQ((*unset)[1].now.value, "none");
   EXPECT_TRUE(Throttle().List().empty());
@@ -145,7 +145,7 @@ TEST_F(DaemonThrottleTest, SaysWhatWasInForceAndWhatIsNow) {
 
 TEST_F(DaemonThrottleTest, ShowsThePlaceWhereADomainsMailGoes) {
   Start();
-  const auto limits = Throttle().Show("SOME.test.");
+  const auto limits = Throttle().Show("SOME.test");
   ASSERT_TRUE(limits.has_value()) << limits.error().message;
   EXPECT_EQ(limits->domain, "some.test");
   EXPECT_TRUE(limits->fixed_hosts);
@@ -166,6 +166,7 @@ TEST_F(DaemonThrottleTest, KeepsWhatIsSetOverARestartInAFileOfItsOwn) {
   ASSERT_EQ(stat((directory_ / "queue" / "throttle.toml").c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 0777, 0600u);
   Stop();
+  Write("queue/.throttle.toml.tmp", "format = ");  // as a crash in the midst of a change leaves it
   Start();
   EXPECT_THAT(InForce("message_rate"), HasSubstr("5/s from throttle set by ana"));
   ASSERT_THAT(Throttle().List(), SizeIs(2));
@@ -192,7 +193,6 @@ TEST_F(DaemonThrottleTest, RefusesWhatMakesNoSenseAndChangesNothing) {
   }
   EXPECT_EQ(Read("queue/throttle.toml"), kept);
   // Nor does what cannot be kept.
-  std::filesystem::create_directory(directory_ / "queue" / "elsewhere");
   std::filesystem::remove(directory_ / "queue" / "throttle.toml");
   std::filesystem::create_directory(directory_ / "queue" / "throttle.toml");
   const auto refused = Throttle().Set(Rule("some.test", {"message_rate=9/s"}));
@@ -254,7 +254,7 @@ TEST_F(DaemonThrottleTest, ReadsAChangedConfigurationByItselfAndSaysOnceWhyABadO
 }
 
 TEST_F(DaemonThrottleTest, ReadsAChangedFileThatTheConfigurationNames) {
-  Write("rules.toml", "");
+  Write("rules.toml", "format = 1\n");
   Configure("reply_rules = \"rules.toml\"\n");
   Start();
   Write("rules.toml", "[[rule]]\nnonsense = 1\n");

@@ -41,7 +41,7 @@ TEST_F(ThrottleApiTest, SetsListsAndUnsets) {
                         R"({"match":"example.org","set":["message_rate=5/s","connections=3"],"for":"2h","by":"ana"})");
   EXPECT_EQ(set["match"], "example.org");
   EXPECT_EQ(set["until"], "2027-01-15T10:00:00.000Z");
-  ASSERT_THAT(set["fields"], SizeIs(2));
+  ASSERT_THAT(set["fields"], SizeIs(3)) << "a burst goes with its rate";
   EXPECT_EQ(set["fields"][0]["field"], "connections");
   EXPECT_EQ(set["fields"][0]["before"]["value"], "8");
   EXPECT_EQ(set["fields"][0]["before"]["from"], "built in");
