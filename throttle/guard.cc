@@ -13,6 +13,7 @@ namespace {
 constexpr double kAssumedShare = 0.05;
 // The usual share follows over so many tries.
 constexpr double kUsualOver = 2000;
+constexpr double kAsUsual = 1.1;
 
 template <std::size_t kSlots>
 std::int64_t SlotOf(Monotonic now, std::chrono::seconds window) {
@@ -146,6 +147,8 @@ bool BounceStorm::Count(Monotonic now, bool bad_mailbox) {
     return true;
   }
   if (sum.tries < numbers_.storm_tries || sum.FirstShare() < Threshold()) return false;
+  // As much as usual is no storm, however much that is: the operator may have said to believe it.
+  if (sum.FirstShare() <= UsualShare() * kAsUsual) return false;
   tripped_ = true;
   since_ = now;
   return true;

@@ -97,6 +97,8 @@ class BounceStorm {
   // The operator believes the site: the share of now is its usual one.
   void Resume();
   [[nodiscard]] double UsualShare() const;
+  // Enough was seen to say what is usual: worth remembering.
+  [[nodiscard]] bool KnowsUsual() const { return usual_of_ >= numbers_.storm_tries; }
   [[nodiscard]] Finding Describe(std::string_view site) const;
 
   // What an alarm needs to outlive a restart; empty: nothing. Restore: into a new guard.

@@ -23,6 +23,7 @@ constexpr std::chrono::seconds kKeptVacant{30};
 constexpr std::size_t kVacantMax = 20'000;
 
 bool StillMatters(const Site& site, Monotonic now) {
+  if (site.storm != nullptr && site.storm->KnowsUsual()) return true;
   return std::ranges::any_of(site.paths, [now](const std::unique_ptr<Path>& path) {
     return path->account.allowance.BlockedUntil() > now ||
            std::ranges::any_of(path->hosts, [now](const PathHost& host) { return host.Blocked(now); });
