@@ -77,8 +77,8 @@
 
 namespace postrider::queue {
 
-// Of the queue as a whole. Format 1 had no suppression, and campaigns without a list; format 2 no canaries, whose rest an
-// older program would send at once. Both are read, and are format 3 from then on, so that an older program refuses it.
+// Of the queue as a whole. Format 1 had no suppression, and campaigns without a list; format 2 no canaries, whose rest
+// an older program would send at once. Both are read, and are format 3 from then on: an older program refuses it.
 inline constexpr std::uint32_t kFormatVersion = 3;
 inline constexpr std::size_t kBlockRowsMax = 256;         // a bitmap of 32 bytes
 inline constexpr std::size_t kBlockBytesMax = 256 << 10;  // long rows make shorter blocks, so that one read stays small

@@ -21,7 +21,7 @@ void Table::AddRow(const std::vector<std::string>& cells) {
 }
 
 void Table::AddNote(std::string_view note) {
-  if (!rows_.empty()) rows_.back().note = Printable(note);
+  if (!rows_.empty() && !note.empty()) rows_.back().notes.push_back(Printable(note));
 }
 
 std::string Table::Render(const Terminal& terminal) const {
@@ -52,10 +52,11 @@ std::string Table::Render(const Terminal& terminal) const {
   std::string out = terminal.Paint(Tone::kStrong, line([&](std::size_t i) { return columns_[i].title; })) + "\n";
   for (const Row& row : rows_) {
     out += line([&](std::size_t i) { return row.cells[i]; }) + "\n";
-    if (row.note.empty()) continue;
     const std::size_t room = terminal.columns > kNoteIndent ? terminal.columns - kNoteIndent : 0;
-    const std::string note = terminal.interactive ? Shorten(row.note, room) : row.note;
-    out += std::string(kNoteIndent, ' ') + terminal.Paint(Tone::kFaint, note) + "\n";
+    for (const std::string& note : row.notes) {
+      const std::string shown = terminal.interactive ? Shorten(note, room) : note;
+      out += std::string(kNoteIndent, ' ') + terminal.Paint(Tone::kFaint, shown) + "\n";
+    }
   }
   return out;
 }

@@ -21,7 +21,7 @@ class Table {
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   // Cells in the order of the columns; missing ones are empty. Text is made printable.
   void AddRow(const std::vector<std::string>& cells);
-  // A line of its own below the last row, indented; made printable. Empty: none.
+  // One more line of its own below the last row, indented; made printable. Empty: none.
   void AddNote(std::string_view note);
   // With the titles, each line ending in "\n". The last column, and notes, are cut where the terminal ends.
   [[nodiscard]] std::string Render(const Terminal& terminal) const;
@@ -29,7 +29,7 @@ class Table {
  private:
   struct Row {
     std::vector<std::string> cells;
-    std::string note;
+    std::vector<std::string> notes;
   };
 
   std::vector<Column> columns_;

@@ -2,7 +2,7 @@
 // Those who wait for a limit that several paths share, in turns: who was served less often stands before who was served
 // more often, and of equals who came first. So a path that lost time over its connection makes up for it. One at a time
 // is called when the limit may let one go: it asks again, and then either has its turn over (it was served, or has
-// nothing to send any more) or gets back to the front. While somebody waits, the others get behind instead of asking; so
+// nothing to send any more) or gets back to the front. While somebody waits, the others get behind and do not ask; so
 // no path starves, however many there are, and a limit that opens wakes one of them and not all. Single-threaded.
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 #pragma once
-// What the admin API says about limits and sources, as JSON text (shapes in observe/README.md). Text from outside is made
-// valid UTF-8. Pure.
+// What the admin API says about limits and sources, as JSON text (shapes in observe/README.md). Text from outside is
+// made valid UTF-8. Pure.
 
 #include <optional>
 #include <span>

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "config/rules.h"
@@ -181,8 +182,11 @@ void Hour::Add(std::unique_ptr<Player> player, const HourSettings& settings) {
   limits.connections = static_cast<std::uint32_t>(rule.connections);
   limits.site_connections = static_cast<std::uint32_t>(rule.site_connections.value_or(0));
   behaviour.message_cap = static_cast<std::uint32_t>(rule.messages_per_connection);
+  std::optional<RateLimit> connects = rule.connect_rate;
+  // So many at once to begin with.
+  if (connects) connects->burst = std::max<double>(connects->BurstOrDefault(), rule.start_connections);
   for (const milliseconds window : kWindows) {
-    if (rule.connect_rate) limits.connects.push_back(WindowOf(*rule.connect_rate, window));
+    if (connects) limits.connects.push_back(WindowOf(*connects, window));
     if (!rule.message_rate) continue;
     const RateLimit real{rule.message_rate->per_second * settings.real_share,
                          rule.message_rate->BurstOrDefault() * settings.real_share};

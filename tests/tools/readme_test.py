@@ -158,8 +158,8 @@ class Readme(unittest.TestCase):
         with tempfile.TemporaryDirectory(prefix="postrider-readme-") as directory:
             path = os.path.join(directory, "postrider.toml")
             explained = run([POSTRIDER, "config", "--explain"])
-            # Those of /var are the daemon's alone.
-            text = explained.replace('"/var/', f'"{directory}/')
+            # The directories of /var are the daemon's alone, and no host has that address.
+            text = explained.replace('"/var/', f'"{directory}/').replace('"192.0.2.10"', '"127.0.0.1"')
             self.assertEqual(4, text.count(f'"{directory}/'))
             with open(path, "w", encoding="utf-8") as file:
                 file.write(text)
