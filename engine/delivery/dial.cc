@@ -18,6 +18,8 @@ namespace postrider::delivery {
 namespace {
 
 // The resolver has its own deadlines; this one only bounds what a defect in it could cost.
+// Until a look at a source that is due has been taken.
+constexpr std::chrono::seconds kLookSoon{1};
 constexpr std::chrono::seconds kResolveAtMost{120};
 
 double Seconds(Monotonic from, Monotonic to) { return std::chrono::duration<double>(to - from).count(); }
@@ -182,9 +184,9 @@ void Connection::ConnectFailed(std::string problem, bool somebody_is_there) {
   NextAddress();
 }
 
-// It was not the host that failed: it is left alone until the source is looked at again.
+// It was not the host that failed: it is left alone until the source is looked at again, which may be due by now.
 void Connection::HostWaitsForSource() {
-  path_.hosts[host_].Skip(path_.source_state.next_look);
+  path_.hosts[host_].Skip(std::max(path_.source_state.next_look, now() + kLookSoon));
   parts_.admission->MarkPending(path_.site);
   NextHost();
 }
