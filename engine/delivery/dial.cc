@@ -17,9 +17,9 @@
 namespace postrider::delivery {
 namespace {
 
-// The resolver has its own deadlines; this one only bounds what a defect in it could cost.
 // Until a look at a source that is due has been taken.
 constexpr std::chrono::seconds kLookSoon{1};
+// The resolver has its own deadlines; this one only bounds what a defect in it could cost.
 constexpr std::chrono::seconds kResolveAtMost{120};
 
 double Seconds(Monotonic from, Monotonic to) { return std::chrono::duration<double>(to - from).count(); }
