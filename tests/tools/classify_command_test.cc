@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/engine/observe/temporary_directory.h"
+#include "tests/tools/run_program.h"
 #include "tools/command.h"
 
 namespace postrider::tools {
@@ -19,24 +20,6 @@ using testing::AllOf;
 using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
-
-struct Outcome {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Outcome RunProgram(std::vector<std::string> arguments) {
-  std::vector<const char*> argv = {"postrider"};
-  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 constexpr std::string_view kRules = R"(format = 1
 

@@ -14,6 +14,7 @@
 #include "engine/observe/build_info.h"
 #include "tests/engine/observe/fake_control.h"
 #include "tests/engine/observe/temporary_directory.h"
+#include "tests/tools/run_program.h"
 #include "tools/command.h"
 
 namespace postrider::tools {
@@ -23,24 +24,6 @@ namespace fs = std::filesystem;
 using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-struct Outcome {
-  int exit_code = 0;
-  std::string out;
-  std::string err;
-};
-
-Outcome RunProgram(std::vector<std::string> arguments) {
-  std::vector<const char*> argv = {"postrider"};
-  for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-  testing::internal::CaptureStdout();
-  testing::internal::CaptureStderr();
-  Outcome outcome;
-  outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-  outcome.out = testing::internal::GetCapturedStdout();
-  outcome.err = testing::internal::GetCapturedStderr();
-  return outcome;
-}
 
 void WriteFile(const fs::path& path, std::string_view text) {
   fs::create_directories(path.parent_path());

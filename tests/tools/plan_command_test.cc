@@ -15,6 +15,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/engine/observe/temporary_directory.h"
+#include "tests/tools/run_program.h"
 #include "tools/command.h"
 #include "tools/mx_lookup.h"
 
@@ -77,12 +78,6 @@ class OneMxServer {
 
 class PlanCommandTest : public testing::Test {
  protected:
-  struct Outcome {
-    int exit_code = 0;
-    std::string out;
-    std::string err;
-  };
-
   PlanCommandTest() {
     Write("postrider.toml", Config(""));
     Write("offer/campaign.toml", Manifest(""));
@@ -109,15 +104,7 @@ class PlanCommandTest : public testing::Test {
   Outcome Plan(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), "plan");
     arguments.insert(arguments.end(), {"--config", (directory_.path() / "postrider.toml").string()});
-    std::vector<const char*> argv = {"postrider"};
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    Outcome outcome;
-    outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-    outcome.out = testing::internal::GetCapturedStdout();
-    outcome.err = testing::internal::GetCapturedStderr();
-    return outcome;
+    return RunProgram(arguments);
   }
   [[nodiscard]] std::string Offer() const { return (directory_.path() / "offer").string(); }
 

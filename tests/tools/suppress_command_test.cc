@@ -13,6 +13,7 @@
 #include "engine/observe/admin_server.h"
 #include "tests/engine/observe/fake_control.h"
 #include "tests/engine/observe/temporary_directory.h"
+#include "tests/tools/run_program.h"
 #include "tools/command.h"
 
 namespace postrider::tools {
@@ -29,12 +30,6 @@ using testing::StartsWith;
 
 class SuppressCommandTest : public testing::Test {
  protected:
-  struct Outcome {
-    int exit_code = 0;
-    std::string out;
-    std::string err;
-  };
-
   SuppressCommandTest() {
     Options options;
     options.admin.listen.port = 0;
@@ -47,17 +42,6 @@ class SuppressCommandTest : public testing::Test {
     arguments.insert(arguments.begin(), "suppress");
     arguments.insert(arguments.end(), {"--admin", fmt::format("127.0.0.1:{}", server_->port())});
     return RunProgram(arguments);
-  }
-  static Outcome RunProgram(const std::vector<std::string>& arguments) {
-    std::vector<const char*> argv = {"postrider"};
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    Outcome outcome;
-    outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-    outcome.out = testing::internal::GetCapturedStdout();
-    outcome.err = testing::internal::GetCapturedStderr();
-    return outcome;
   }
   Suppression& Put(const std::string& list, const std::string& address) {
     return list_.entries[{list, address}] = {.list = list, .address = address, .when = list_.moment};

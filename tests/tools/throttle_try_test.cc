@@ -1,4 +1,5 @@
 #include "tools/throttle_try.h"
+#include "tests/tools/run_program.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -29,12 +30,6 @@ samples = ["450 no cake"]
 
 class ThrottleTryTest : public testing::Test {
  protected:
-  struct Outcome {
-    int exit_code = 0;
-    std::string out;
-    std::string err;
-  };
-
   ThrottleTryTest() {
     Write("rules.toml", kRules);
     Write("postrider.toml",
@@ -49,15 +44,7 @@ class ThrottleTryTest : public testing::Test {
   Outcome Try(std::vector<std::string> arguments) const {
     arguments.insert(arguments.begin(), {"throttle", "try"});
     arguments.insert(arguments.end(), {"--config", Path("postrider.toml")});
-    std::vector<const char*> argv = {"postrider"};
-    for (const std::string& argument : arguments) argv.push_back(argument.c_str());
-    testing::internal::CaptureStdout();
-    testing::internal::CaptureStderr();
-    Outcome outcome;
-    outcome.exit_code = RunCommandLine(static_cast<int>(argv.size()), argv.data());
-    outcome.out = testing::internal::GetCapturedStdout();
-    outcome.err = testing::internal::GetCapturedStderr();
-    return outcome;
+    return RunProgram(arguments);
   }
   static std::string Line(int i, std::string_view reply) {
     return "{\"v\":1,\"event\":\"deferred\",\"time\":\"2026-11-24T10:00:00.000Z\",\"recipient\":\"ana" +
