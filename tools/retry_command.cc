@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/observe/rfc3339.h"
+#include "tools/answer.h"
 #include "tools/command.h"
 #include "tools/exit_code.h"
 #include "tools/terminal.h"
@@ -56,12 +57,9 @@ int RunRetry(const RetryRequest& request) {
   if (!answer) return Report(kName, answer.error());
   if (request.json) return Print(*answer) ? kExitDone : kExitFailed;
   const Wall now = std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now());
-  try {
-    return Print(Render(json::parse(*answer), now)) ? kExitDone : kExitFailed;
-  } catch (const json::exception&) {
-    return Report(kName, {ErrorCode::kUnsupported,
-                          "the daemon's answer makes no sense; are it and this program of the same version?"});
-  }
+  const Result<std::string> text = ReadAnswer<json>(*answer, [now](const json& told) { return Render(told, now); });
+  if (!text) return Report(kName, text.error());
+  return Print(*text) ? kExitDone : kExitFailed;
 }
 
 }  // namespace postrider::tools

@@ -3,13 +3,14 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/observe/rfc3339.h"
+#include "tools/answer.h"
 
 namespace postrider::tools {
 namespace {
 
 using nlohmann::json;
 
-// These throw nlohmann's exception where a thing is missing or of another type; Parsed catches it.
+// These throw nlohmann's exception where a thing is missing or of another type; ReadAnswer catches it.
 std::uint64_t Count(const json& object, const char* key) { return object.at(key).get<std::uint64_t>(); }
 double Number(const json& object, const char* key) { return object.at(key).get<double>(); }
 std::string Text(const json& object, const char* key) { return object.value(key, std::string()); }
@@ -176,22 +177,11 @@ FoundView Found(const json& object) {
   return view;
 }
 
-template <typename Read>
-auto Parsed(std::string_view text, Read read) -> Result<decltype(read(json()))> {
-  try {
-    return read(json::parse(text));
-  } catch (const json::exception& problem) {
-    return Fail(ErrorCode::kUnsupported,
-                std::string("the daemon's answer makes no sense; are it and this program of the same version? (") +
-                    problem.what() + ")");
-  }
-}
-
 }  // namespace
 
-Result<StatusView> ParseStatus(std::string_view text) { return Parsed(text, Status); }
-Result<CampaignView> ParseCampaign(std::string_view text) { return Parsed(text, Campaign); }
-Result<QueueView> ParseQueue(std::string_view text) { return Parsed(text, Queue); }
-Result<FoundView> ParseFound(std::string_view text) { return Parsed(text, Found); }
+Result<StatusView> ParseStatus(std::string_view text) { return ReadAnswer<json>(text, Status); }
+Result<CampaignView> ParseCampaign(std::string_view text) { return ReadAnswer<json>(text, Campaign); }
+Result<QueueView> ParseQueue(std::string_view text) { return ReadAnswer<json>(text, Queue); }
+Result<FoundView> ParseFound(std::string_view text) { return ReadAnswer<json>(text, Found); }
 
 }  // namespace postrider::tools

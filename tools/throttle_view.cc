@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "engine/observe/rfc3339.h"
+#include "tools/answer.h"
 
 namespace postrider::tools {
 namespace {
@@ -10,7 +11,7 @@ namespace {
 using nlohmann::ordered_json;
 using json = ordered_json;  // what is set is shown in its order
 
-// These throw nlohmann's exception where a thing is missing or of another type; Parsed catches it.
+// These throw nlohmann's exception where a thing is missing or of another type; ReadAnswer catches it.
 std::uint64_t Count(const json& object, const char* key) { return object.value(key, std::uint64_t{0}); }
 double Number(const json& object, const char* key) { return object.value(key, 0.0); }
 std::string Text(const json& object, const char* key) { return object.value(key, std::string()); }
@@ -123,22 +124,11 @@ std::vector<SourceView> Sources(const json& object) {
   return sources;
 }
 
-template <typename Read>
-auto Parsed(std::string_view text, Read read) -> Result<decltype(read(json()))> {
-  try {
-    return read(json::parse(text));
-  } catch (const json::exception& problem) {
-    return Fail(ErrorCode::kUnsupported,
-                std::string("the daemon's answer makes no sense; are it and this program of the same version? (") +
-                    problem.what() + ")");
-  }
-}
-
 }  // namespace
 
-Result<DomainLimitsView> ParseDomainLimits(std::string_view text) { return Parsed(text, Limits); }
-Result<std::vector<OverrideView>> ParseOverrideList(std::string_view text) { return Parsed(text, Overrides); }
-Result<LimitChangeView> ParseLimitChange(std::string_view text) { return Parsed(text, Change); }
-Result<std::vector<SourceView>> ParseSources(std::string_view text) { return Parsed(text, Sources); }
+Result<DomainLimitsView> ParseDomainLimits(std::string_view text) { return ReadAnswer<json>(text, Limits); }
+Result<std::vector<OverrideView>> ParseOverrideList(std::string_view text) { return ReadAnswer<json>(text, Overrides); }
+Result<LimitChangeView> ParseLimitChange(std::string_view text) { return ReadAnswer<json>(text, Change); }
+Result<std::vector<SourceView>> ParseSources(std::string_view text) { return ReadAnswer<json>(text, Sources); }
 
 }  // namespace postrider::tools
