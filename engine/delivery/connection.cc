@@ -276,7 +276,11 @@ void Connection::MessageDone(const smtp::MessageResult& result) {
   kept_ = false;
   // What speaks about our address or the sender is another's to judge; to MAIL nothing else can be answered.
   if (result.stage == Stage::kMail && result.reply.code >= 400) KeepFailure(result.stage, result.reply);
+  // What a reply asks for may end this connection. It is left to whoever called the conversation and advances when that
+  // returns: the message that ends here is still among the flights.
+  const bool advancing = std::exchange(advancing_, true);
   parts_.settlement->MessageDone(*this, flight, result);
+  advancing_ = advancing;
   // Of one that was sent whole and never answered, the end of the connection will tell.
   transcript_.MessageEnds(kept_ || result.end == smtp::MessageEnd::kUnknown ||
                           result.end == smtp::MessageEnd::kNotSent);

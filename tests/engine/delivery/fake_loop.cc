@@ -34,7 +34,7 @@ class FakeSocket final : public io::Socket {
 
   void Send(std::span<const std::byte> bytes, std::shared_ptr<const void>) override {
     std::string sent(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-    state_->loop.After({}, [state = state_] {
+    state_->loop.After(state_->host->reach().sending, [state = state_] {
       if (state->handler != nullptr) state->handler->OnSent();
     });
     state_->loop.After(state_->one_way(), [state = state_, sent = std::move(sent)] {

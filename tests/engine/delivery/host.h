@@ -28,7 +28,8 @@ class Host {
     bool listening = true;  // false: connection refused
     bool silent = false;    // no answer to the connect at all
     std::chrono::microseconds round_trip{1000};
-    std::chrono::microseconds work{0};  // before each answer leaves
+    std::chrono::microseconds work{0};     // before each answer leaves
+    std::chrono::microseconds sending{0};  // until the client hears that its bytes have left
   };
 
   virtual ~Host() = default;

@@ -100,6 +100,42 @@ TEST(Reaction, ACapThatIsToldIsKeptFromThenOnAndChargesNobody) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, ACapThatIsToldInAnswerToTheContentEndsItsMessageOnce) {
+  for (const std::string reply : {"421 too many messages", "452 too many messages"}) {
+    WorldSettings settings = SettingsWith(
+        {Rule("too many messages", Category::kThrottled, Scope::kConnection, {.kind = ActionKind::kReconnect})});
+    settings.options.rules.front().connections = 1;
+    World world(settings);
+    Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+    receiver.script.on_rcpt = [&receiver](const ReceivedMessage& message) {
+      // It answers before the content has left, which ends the connection in any case.
+      receiver.script.sending = std::chrono::milliseconds(message.number > 5 ? 5 : 0);
+      return std::string();
+    };
+    receiver.script.on_content = [&reply](const ReceivedMessage& message) {
+      return message.number > 5 ? reply : std::string();
+    };
+    world.Submit({.recipients = Recipients(200, {"one.test"})});
+    ASSERT_TRUE(world.RunToEnd(minutes(5))) << reply;
+    EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 200u);
+    EXPECT_EQ(world.queue.Count(EventKind::kUnknown), 0u);
+    EXPECT_TRUE(
+        std::ranges::all_of(world.queue.events(), [](const queue::Event& event) { return event.attempt <= 1; }));
+    EXPECT_EQ(world.CheckConservation(), "");
+  }
+}
+
+TEST(Reaction, WhoAnswersTheFirstContentWithACapIsNotReconnectedToWithoutEnd) {
+  World world(SettingsWith(
+      {Rule("too many messages", Category::kThrottled, Scope::kConnection, {.kind = ActionKind::kReconnect})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_content = [](const ReceivedMessage&) { return std::string("421 too many messages"); };
+  world.Submit({.recipients = Recipients(2000, {"one.test"})});
+  world.RunFor(hours(1));
+  EXPECT_LT(receiver.connects, 80u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 TEST(Reaction, ARefusedSenderStopsTheCampaignAtThatProviderAlone) {
   World world(
       SettingsWith({Rule("5.7.26", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}));

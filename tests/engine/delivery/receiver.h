@@ -34,6 +34,7 @@ struct ReceiverScript {
   bool listening = true;  // false: connection refused
   bool silent = false;    // no answer to the connect at all
   std::chrono::microseconds round_trip{1000};
+  std::chrono::microseconds sending{0};  // until the client hears that its bytes have left
   std::string banner = "220 mx ESMTP";
   std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000", "ENHANCEDSTATUSCODES"};
   bool offers_tls = true;
@@ -50,7 +51,10 @@ struct ReceiverScript {
 class Receiver final : public Host {
  public:
   [[nodiscard]] Reach reach() const override {
-    return {.listening = script.listening, .silent = script.silent, .round_trip = script.round_trip};
+    return {.listening = script.listening,
+            .silent = script.silent,
+            .round_trip = script.round_trip,
+            .sending = script.sending};
   }
   [[nodiscard]] std::unique_ptr<ServerEnd> Accept(std::string client, const Now& now) override;
 
