@@ -57,6 +57,8 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
     if (job != nullptr) PauseSender(*job, path, rule, reply);
     return;
   }
+  // A 421 is judged when its connection has ended, also where no message was taken.
+  if (action.kind == ActionKind::kReconnect && reply.code == 421 && job != nullptr) return;
   if (!account.actions.Count(rule.name, action, now.monotonic)) return;
   const auto host = connection.host();
   Monotonic until{};
@@ -114,7 +116,6 @@ void Settlement::Reconnect(Connection& connection, const WindowJob* job, const J
     path.site.cap_learned_at = parts_.loop.now().wall;
     parts_.kept->KeepCap(path.site);
   } else if (counted) {
-    // After a 421 the end of the connection is judged.
     HostFailed(path, connection.host(), stage, judgement.verdict.category, reply, parts_.now(),
                connection.remote_address());
   }
