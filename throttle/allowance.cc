@@ -85,21 +85,19 @@ Allowance::Daily& Allowance::DailyPart(const Now& now) {
 }
 
 CalendarDay Allowance::DayOf(Wall moment) const {
-  if (day_of_) return day_of_(daily_ != nullptr ? std::string_view(daily_->time_zone) : "UTC", moment);
+  if (day_of_) return day_of_(time_zone_, moment);
   const auto start = std::chrono::floor<std::chrono::days>(moment);
   return {start, start + std::chrono::days(1)};
 }
 
 void Allowance::SetDaily(const Now& now, const EffectiveRule& rule) {
+  const bool moved = std::exchange(time_zone_, rule.time_zone) != rule.time_zone;
   if (!rule.daily_quota && daily_ == nullptr) return;
   Daily& daily = DailyPart(now);
-  if (daily.time_zone != rule.time_zone) {
-    daily.time_zone = rule.time_zone;
-    SetDay(now, DayOf(now.wall));
-  }
-  if (!rule.daily_quota) {
-    daily.quota.reset();
-  } else if (daily.quota) {
+  if (moved) SetDay(now, DayOf(now.wall));
+  daily.quota_holds = rule.daily_quota.has_value();
+  if (!rule.daily_quota) return;
+  if (daily.quota) {
     daily.quota->SetQuota(now.monotonic, *rule.daily_quota);
   } else {
     daily.quota.emplace(now, *rule.daily_quota, daily.day);
@@ -119,6 +117,7 @@ void Allowance::SetWarmUp(const Now& now, const WarmUpPlan* plan) {
 }
 
 void Allowance::SetDay(const Now& now, const CalendarDay& day) {
+  if (!daily_->quota_holds && day.start >= daily_->day.end) daily_->quota.reset();
   daily_->day = day;
   if (daily_->quota) daily_->quota->SetDay(now.monotonic, day);
   if (daily_->warm_up) daily_->warm_up->SetDay(now.monotonic, day);
@@ -139,7 +138,7 @@ Admission Allowance::AskDaily(const Now& now) {
     if (asked.binds == DailyQuota::Binds::kNothing) return;
     answer.Join({asked.not_before, asked.binds == DailyQuota::Binds::kUnsaved ? Limit::kUnsaved : name});
   };
-  if (daily_->quota) ask(*daily_->quota, Limit::kDailyQuota);
+  if (daily_->quota_holds) ask(*daily_->quota, Limit::kDailyQuota);
   if (daily_->warm_up && !daily_->warm_up->warm()) ask(daily_->warm_up->quota(), Limit::kWarmUp);
   return answer;
 }
@@ -147,7 +146,7 @@ Admission Allowance::AskDaily(const Now& now) {
 bool Allowance::FullToday(const Now& now) {
   if (daily_ == nullptr) return false;
   RollDay(now);
-  if (daily_->quota && daily_->quota->FullToday()) return true;
+  if (daily_->quota_holds && daily_->quota->FullToday()) return true;
   return daily_->warm_up && !daily_->warm_up->warm() && daily_->warm_up->quota().FullToday();
 }
 
@@ -433,7 +432,7 @@ Allowance::State Allowance::Describe(const Now& now) const {
     }
     state.last_replies = troubles_->replies;
   }
-  if (daily_ != nullptr && daily_->quota) {
+  if (daily_ != nullptr && daily_->quota_holds) {
     state.quota_used = daily_->quota->used();
     state.quota = daily_->quota->per_day();
   }

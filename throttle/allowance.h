@@ -182,6 +182,7 @@ class Allowance {
 
   CalendarDayFunction day_of_;
   // of the rule
+  std::string time_zone_ = "UTC";
   bool has_rate_ = false;
   bool has_connect_rate_ = false;
   bool adaptive_on_ = true;

@@ -22,14 +22,14 @@ struct Allowance::Daily {
     std::uint64_t warm_up = 0;
   };
 
-  std::string time_zone = "UTC";
   CalendarDay day;
-  std::optional<DailyQuota> quota;
+  std::optional<DailyQuota> quota;  // also counts on where the rule sets none any more, until its day is over
+  bool quota_holds = false;         // the rule sets one
   std::optional<WarmUp> warm_up;
   std::optional<Pending> pending;
 
   [[nodiscard]] bool WantsSave() const {
-    return (quota && quota->WantsSave()) || (warm_up && !warm_up->warm() && warm_up->quota().WantsSave());
+    return (quota_holds && quota->WantsSave()) || (warm_up && !warm_up->warm() && warm_up->quota().WantsSave());
   }
 };
 

@@ -310,8 +310,11 @@ Result<void> Allowance::Restore(const Now& now, std::string_view record) {
   if (!saved.troubles.reason.empty() || !saved.troubles.replies.empty()) {
     troubles_ = std::make_unique<Troubles>(std::move(saved.troubles));
   }
-  if (daily_ != nullptr) {
-    if (daily_->quota && !saved.quota.empty()) (void)daily_->quota->Restore(saved.quota, now);
+  if (daily_ != nullptr || !saved.quota.empty()) {
+    Daily& daily = DailyPart(now);
+    if (!saved.quota.empty() && !daily.quota) daily.quota.emplace(now, 0, daily.day);
+    if (!saved.quota.empty()) (void)daily.quota->Restore(saved.quota, now);
+    if (daily.quota) daily.day = daily.quota->day();
     if (daily_->warm_up && !saved.warm_up.empty()) (void)daily_->warm_up->Restore(saved.warm_up, now);
     SetDay(now, DayOf(now.wall));
   }

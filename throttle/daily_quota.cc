@@ -9,7 +9,20 @@ namespace {
 constexpr double kShareOfAnHour = 1.0 / 8;
 constexpr double kHour = 3600;
 
-enum Field : std::uint8_t { kDayStart = 1, kDayEnd, kCounter, kPaceDepth, kSavedAt };
+enum Field : std::uint8_t {
+  kDayStart = 1,
+  kDayEnd,
+  kCounter,
+  kPaceDepth,
+  kSavedAt,
+  kLeftDayStart,
+  kLeftDayEnd,
+  kLeftCounter,
+};
+
+bool Overlap(const CalendarDay& one, const CalendarDay& other) {
+  return one.start < other.end && other.start < one.end;
+}
 
 std::uint64_t ChunkOf(std::uint64_t per_day) { return std::max<std::uint64_t>(1, per_day / 100); }
 
@@ -34,8 +47,12 @@ void DailyQuota::SetPace(Monotonic now) {
 }
 
 void DailyQuota::SetDay(Monotonic now, const CalendarDay& day) {
-  if (day.start >= day_.end) {
-    used_ = 0;
+  if (!Overlap(day, day_)) {
+    const Count left{day_, used_};
+    used_ = left_ && Overlap(day, left_->day) ? left_->used : 0;
+    // Back: what went while the clock was ahead went on this day; or it is behind now, and this is the same day.
+    if (day.end <= left.day.start) used_ += left.used;
+    left_ = left;
     saved_ = 0;
     began_ = now;
   }
@@ -80,11 +97,15 @@ void DailyQuota::Encode(StateWriter& writer, const Now& now, std::uint64_t count
   writer.Number(kCounter, counter);
   writer.Real(kPaceDepth, pace_.Depth(now.monotonic));
   writer.Moment(kSavedAt, now.wall);
+  if (!left_) return;
+  writer.Moment(kLeftDayStart, left_->day.start);
+  writer.Moment(kLeftDayEnd, left_->day.end);
+  writer.Number(kLeftCounter, left_->used);
 }
 
 bool DailyQuota::Restore(std::string_view record, const Now& now) {
-  std::optional<Wall> start, end, saved_at;
-  std::optional<std::uint64_t> counter;
+  std::optional<Wall> start, end, saved_at, left_start, left_end;
+  std::optional<std::uint64_t> counter, left_counter;
   double depth = 0;
   StateReader reader(record);
   while (reader.Next()) {
@@ -93,6 +114,9 @@ bool DailyQuota::Restore(std::string_view record, const Now& now) {
     if (reader.field() == kCounter) counter = reader.Number();
     if (reader.field() == kPaceDepth) depth = reader.Real().value_or(0);
     if (reader.field() == kSavedAt) saved_at = reader.Moment();
+    if (reader.field() == kLeftDayStart) left_start = reader.Moment();
+    if (reader.field() == kLeftDayEnd) left_end = reader.Moment();
+    if (reader.field() == kLeftCounter) left_counter = reader.Number();
   }
   // The longest day has 25 hours; historical changes of zones have made one of 48.
   constexpr std::chrono::hours kLongestDay{48};
@@ -101,6 +125,8 @@ bool DailyQuota::Restore(std::string_view record, const Now& now) {
   const double away_seconds = std::chrono::duration<double>(std::max(now.wall - *saved_at, Wall::duration(0))).count();
   pace_.Restore(now.monotonic, depth, 0, away_seconds);
   day_ = {*start, *end};
+  left_.reset();
+  if (left_start && left_end && left_counter) left_ = Count{{*left_start, *left_end}, *left_counter};
   used_ = saved_ = *counter;
   began_ = now.monotonic;
   return true;

@@ -20,7 +20,8 @@ class DailyQuota {
 
   // What was used counts against the new quota; 0: nothing goes.
   void SetQuota(Monotonic now, std::uint64_t per_day);
-  // A new day begins; or, where the clock or the zone was changed (the days overlap), the count goes on in this one.
+  // A new day begins at nothing. Where the clock or the zone was changed, what was counted goes on to count: in a day
+  // that overlaps this one, in one before it (the clock was ahead, or is behind), and in the one that was left last.
   void SetDay(Monotonic now, const CalendarDay& day);
   [[nodiscard]] const CalendarDay& day() const { return day_; }
   // The day is over, or the clock went back before it: SetDay is due.
@@ -52,13 +53,18 @@ class DailyQuota {
   [[nodiscard]] bool Restore(std::string_view record, const Now& now);
 
  private:
+  struct Count {
+    CalendarDay day;
+    std::uint64_t used = 0;
+  };
   void SetPace(Monotonic now);
 
   std::uint64_t per_day_;
   std::uint64_t used_ = 0;
   std::uint64_t saved_ = 0;  // a durable counter of this day
   CalendarDay day_;
-  Monotonic began_{};  // when this count began
+  std::optional<Count> left_;  // the other day it was last in
+  Monotonic began_{};          // when this count began
   Gcra pace_;
 };
 

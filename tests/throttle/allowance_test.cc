@@ -480,6 +480,54 @@ TEST(Allowance, ADailyQuotaIsPacedAndEndsWithTheDayOfItsZone) {
   EXPECT_EQ(allowance.AskMessage(now, kBulk).not_before, After(29h).monotonic);
 }
 
+// A day that begins at five, as if that were midnight in the zone of that name.
+CalendarDay DayOfLisbon(std::string_view zone, Wall moment) {
+  const auto begins = zone == "Europe/Lisbon" ? 5h : 0h;
+  const Wall start = std::chrono::floor<std::chrono::days>(moment - begins) + begins;
+  return {start, start + 24h};
+}
+
+TEST(Allowance, AWarmUpsDayIsThatOfTheRulesZoneWithoutADailyQuotaToo) {
+  EffectiveRule rule = Rule();
+  rule.time_zone = "Europe/Lisbon";
+  WarmUpPlan plan;
+  plan.start = kMidnight;
+  plan.quotas = {1, 8};
+  Allowance allowance(kNow, rule, DayOfLisbon);
+  allowance.SetWarmUp(kNow, &plan);
+  SaveIfAsked(allowance, kNow);
+  Deliver(allowance, kNow);
+  SaveIfAsked(allowance, kNow);
+  EXPECT_EQ(allowance.AskMessage(kNow, kBulk).not_before, After(5h).monotonic);
+  Allowance restored(kNow, rule, DayOfLisbon);
+  restored.SetWarmUp(kNow, &plan);
+  ASSERT_TRUE(restored.Restore(kNow, allowance.Encode(kNow)).has_value());
+  EXPECT_EQ(restored.AskMessage(kNow, kBulk).not_before, After(5h).monotonic);
+}
+
+TEST(Allowance, AQuotaThatIsTakenBackAndSetAgainCountsWhatWentThatDay) {
+  EffectiveRule rule = Rule();
+  rule.daily_quota = 80;
+  Allowance allowance(kNow, rule, {});
+  SaveIfAsked(allowance, kNow);
+  Deliver(allowance, kNow);
+  allowance.SetRule(kNow, Rule());
+  EXPECT_EQ(allowance.Describe(kNow).quota, 0u);
+  for (int i = 0; i < 5; ++i) Deliver(allowance, kNow);
+  Allowance restored(kNow, Rule(), {});
+  ASSERT_TRUE(restored.Restore(kNow, allowance.Encode(kNow)).has_value());
+  for (Allowance* const one : {&allowance, &restored}) {
+    EXPECT_FALSE(one->FullToday(kNow));
+    one->SetRule(kNow, rule);
+    EXPECT_EQ(one->Describe(kNow).quota_used, 6u);
+    one->SetRule(kNow, Rule());
+  }
+  // Until the day is over.
+  (void)allowance.FullToday(After(24h));
+  allowance.SetRule(After(24h), rule);
+  EXPECT_EQ(allowance.Describe(After(24h)).quota_used, 0u);
+}
+
 TEST(Allowance, AWarmingSourceSaysWhenItsDayIsFull) {
   Allowance allowance(kNow, Rule(), {});
   WarmUpPlan plan;

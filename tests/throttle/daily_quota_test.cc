@@ -113,6 +113,31 @@ TEST(DailyQuota, AClockOrZoneThatIsChangedKeepsTheCount) {
   EXPECT_EQ(quota.used(), 1u);
 }
 
+TEST(DailyQuota, AClockThatJumpsADayAheadAndBackForgetsNothing) {
+  DailyQuota quota(kNow, 100, kDay);
+  const auto take = [&quota](int count) {
+    for (int i = 0; i < count; ++i) {
+      SaveAhead(quota);
+      quota.Take(kNow.monotonic);
+    }
+  };
+  take(50);
+  quota.SetDay(kNow.monotonic, kNextDay);
+  EXPECT_EQ(quota.used(), 0u);
+  take(10);
+  quota.SetDay(kNow.monotonic, kDay);
+  EXPECT_EQ(quota.used(), 60u);
+  EXPECT_EQ(quota.Ask(After(12h)).binds, DailyQuota::Binds::kUnsaved) << "what was saved was another day's";
+  // Nor one that was a day behind for a while, with a restart meanwhile.
+  quota.SetDay(kNow.monotonic, {kMidnight - 24h, kMidnight});
+  StateWriter writer;
+  quota.Encode(writer, kNow, quota.used());
+  DailyQuota restored(kNow, 100, {kMidnight - 24h, kMidnight});
+  ASSERT_TRUE(restored.Restore(writer.fields(), kNow));
+  restored.SetDay(kNow.monotonic, kDay);
+  EXPECT_EQ(restored.used(), 60u);
+}
+
 TEST(DailyQuota, ANewQuotaCountsWhatWasUsed) {
   DailyQuota quota(kNow, 1000, kDay);
   for (int i = 0; i < 8; ++i) {
