@@ -45,7 +45,9 @@ void EventTally::Add(const queue::Event& event) {
   if (event.kind == queue::EventKind::kBounced && IsHard(event.category)) ++counts.hard_bounces;
   if (event.kind == queue::EventKind::kPath) return;
   const auto mail_class = static_cast<std::size_t>(event.mail_class);
-  if (event.attempt == 1) first_attempt_seconds_[mail_class].Observe(event.queued_seconds);
+  // An end without an attempt carries the number of the last one, and was on no connection.
+  const bool attempted = !event.final || event.connection != 0;
+  if (attempted && event.attempt == 1) first_attempt_seconds_[mail_class].Observe(event.queued_seconds);
   if (event.final) queue_seconds_[mail_class].Observe(event.queued_seconds + event.smtp_seconds);
 }
 

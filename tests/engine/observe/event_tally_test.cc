@@ -115,6 +115,7 @@ TEST(EventTally, ObservesFirstAttemptsAndEndsByClass) {
   event.attempt = 2;
   event.kind = EventKind::kDelivered;
   event.final = true;
+  event.connection = 7;
   event.queued_seconds = 420;
   event.smtp_seconds = 0.5;
   tally.Add(event);
@@ -134,6 +135,26 @@ TEST(EventTally, ObservesFirstAttemptsAndEndsByClass) {
   EXPECT_DOUBLE_EQ(counts.queue_seconds[0].sum, 420.5);
   EXPECT_EQ(Observations(counts.first_attempt_seconds[1]), 1u);
   EXPECT_EQ(Observations(counts.queue_seconds[1]), 1u);
+}
+
+TEST(EventTally, AnEndWithoutAnAttemptIsNoFirstAttempt) {
+  EventTally tally(2);
+  Event event = At("mx.example.org");
+  event.kind = EventKind::kDeferred;
+  event.attempt = 1;
+  event.queued_seconds = 2;
+  tally.Add(event);
+  // The number is that of the attempt before.
+  event.final = true;
+  event.queued_seconds = 86'400;
+  for (const EventKind kind :
+       {EventKind::kExpired, EventKind::kCancelled, EventKind::kSuppressed, EventKind::kBounced}) {
+    event.kind = kind;
+    tally.Add(event);
+  }
+  const EventCounts counts = tally.Copy();
+  EXPECT_EQ(Observations(counts.first_attempt_seconds[0]), 1u);
+  EXPECT_EQ(Observations(counts.queue_seconds[0]), 4u);
 }
 
 }  // namespace
