@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <map>
 #include <optional>
 #include <utility>
@@ -31,6 +32,8 @@ constexpr std::size_t kBatch = 4096;    // entries of one synced step of import 
 constexpr std::size_t kAddMost = 1000;  // in one request; more are an import
 constexpr std::size_t kProblemsShown = 100;
 constexpr std::size_t kExamples = 10;
+// Longer than any address lasts; far from where a moment could no longer be computed.
+constexpr std::chrono::hours kLongest{24 * 36'500};
 constexpr std::size_t kPieceBytes = 64 << 10;  // of a body; never on the stack: civetweb's threads have 100 KB of it
 constexpr std::string_view kUnknownAsker = "api";
 
@@ -113,6 +116,10 @@ class Fields {
     if (!Has("for")) return Moment("expires");
     const auto lasts = ParseDuration(Text("for"));
     if (!lasts) return Fail("for", lasts.error());
+    if (*lasts > kLongest) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("for: expected at most \"{}\"; without it, it is for good", FormatDuration(kLongest)));
+    }
     return now + *lasts;
   }
 
