@@ -158,7 +158,7 @@ Result<void> Daemon::Start() {
 
 // Everything that can be refused without a thread: sources, queue, log, spool, rings.
 Result<void> Daemon::Open() {
-  if (auto checked = CheckHost(*options_, *files_); !checked) return checked;
+  if (auto checked = ToResult(LookAtHost(*options_, *files_)); !checked) return checked;
   auto classifier = ReplyClassifier::Load(options_->reply_rules, options_->Providers());
   if (!classifier) return Fail(ErrorCode::kInvalid, "the reply rules are not valid:" + ToText(classifier.error()));
   classifier_ = *std::move(classifier);
@@ -520,6 +520,7 @@ Result<void> Daemon::CheckGuard(const observe::PauseTarget& target) {
 Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
   if (auto checked = CheckPause(target, pause); !checked) return checked;
   const std::string key = PauseKey(target);
+  const std::lock_guard lock(pause_mutex_);
   auto done = door_.Run([&](StoreTurn& turn) -> Result<void> {
     if (pause) {
       turn.store.PutState(key, "1");

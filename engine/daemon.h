@@ -136,6 +136,8 @@ class Daemon : public observe::Control {
   std::thread store_thread_;
   bool running_ = false;
 
+  std::mutex pause_mutex_;  // pauses are stored and told to the cores in one order
+
   std::mutex command_mutex_;       // makes the many who post commands one producer
   std::size_t cores_started_ = 0;  // guarded by command_mutex_; they hear commands
 

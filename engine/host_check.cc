@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -21,16 +22,23 @@ namespace postrider::engine {
 
 namespace {
 
-void LookAtSources(const Options& options, HostFindings& findings) {
+bool Has(const Options& options, const IpAddress& address) {
+  return std::ranges::any_of(options.sources, [&address](const SourceOptions& source) {
+    return source.ipv4 == address || source.ipv6 == address;
+  });
+}
+
+void LookAtSources(const Options& options, const Options* running, HostFindings& findings) {
   for (const SourceOptions& source : options.sources) {
     for (const std::optional<IpAddress>& address : {source.ipv4, source.ipv6}) {
       if (!address) continue;
       const Result<void> checked = io::CheckLocalAddress(*address);
       if (checked) continue;
-      findings.missing.push_back(
-          fmt::format("[[source]] \"{}\": {}; give the host that address, or the source another (`ip "
-                      "address` shows them)",
-                      source.name, checked.error().message));
+      const bool lost = running != nullptr && Has(*running, *address);
+      (lost ? findings.warnings : findings.missing)
+          .push_back(fmt::format("[[source]] \"{}\": {}; give the host that address, or the source another (`ip "
+                                 "address` shows them)",
+                                 source.name, checked.error().message));
     }
   }
 }
@@ -80,9 +88,9 @@ void LookAtSecrets(const Options& options, queue::Files& files, HostFindings& fi
 
 }  // namespace
 
-HostFindings LookAtHost(const Options& options, queue::Files& files) {
+HostFindings LookAtHost(const Options& options, queue::Files& files, const Options* running) {
   HostFindings findings;
-  LookAtSources(options, findings);
+  LookAtSources(options, running, findings);
   LookAtDirectory("spool.directory", options.spool.directory, findings);
   LookAtDirectory("queue.directory", options.queue.directory, findings);
   LookAtDirectory("log.directory", options.log.directory, findings);
@@ -95,8 +103,7 @@ HostFindings LookAtHost(const Options& options, queue::Files& files) {
   return findings;
 }
 
-Result<void> CheckHost(const Options& options, queue::Files& files) {
-  HostFindings findings = LookAtHost(options, files);
+Result<void> ToResult(HostFindings findings) {
   findings.wrong.insert(findings.wrong.end(), findings.missing.begin(), findings.missing.end());
   if (findings.wrong.empty()) return {};
   return Fail(ErrorCode::kInvalid, fmt::format("{}", fmt::join(findings.wrong, "\n")));

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "config/load.h"
 #include "config/time_zone.h"
@@ -106,6 +107,7 @@ Result<std::string> LiveOptions::ReloadLocked() {
   watch_.Note(config_file_);
   auto loaded = LoadOptions(config_file_);
   std::string problems;
+  std::vector<std::string> notes;
   ReplyClassifierPtr classifier;
   if (!loaded) {
     problems = ToText(loaded.error());
@@ -115,7 +117,9 @@ Result<std::string> LiveOptions::ReloadLocked() {
       if (file != config_file_) watch_.Note(file);
     }
     watch_.KeepOnly(FilesOf(config_file_, **loaded));
-    if (auto checked = CheckHost(**loaded, files_); !checked) problems = "\n" + checked.error().message;
+    HostFindings here = LookAtHost(**loaded, files_, configured_.get());
+    notes = std::move(here.warnings);
+    if (auto checked = ToResult(std::move(here)); !checked) problems = "\n" + checked.error().message;
   }
   if (problems.empty()) {
     auto made = ReplyClassifier::Load((*loaded)->reply_rules, (*loaded)->Providers());
@@ -127,7 +131,8 @@ Result<std::string> LiveOptions::ReloadLocked() {
   }
   {
     const std::lock_guard lock(mutex_);
-    last_reload_ = {.time = clock_.Read().wall, .good = problems.empty()};
+    last_reload_.good = problems.empty();
+    if (last_reload_.good) last_reload_.time = clock_.Read().wall;
   }
   if (!problems.empty()) {
     observe::LogError("reload refused, the old configuration stays:" + problems);
@@ -141,14 +146,13 @@ Result<std::string> LiveOptions::ReloadLocked() {
   fresh->log.directory = first_->log.directory;
   configured_ = fresh;
   PutInForce(std::move(classifier));
-  std::string note;
-  for (const std::string& name : OptionsThatNeedARestart(*first_, **loaded)) {
-    note += (note.empty() ? "" : ", ") + name;
+  if (const auto names = OptionsThatNeedARestart(*first_, **loaded); !names.empty()) {
+    notes.push_back(
+        fmt::format("only the next start takes what the configuration says now of: {}", fmt::join(names, ", ")));
   }
-  if (!note.empty()) note = "only the next start takes what the configuration says now of: " + note;
   observe::LogInfo("configuration reloaded");
-  if (!note.empty()) observe::LogWarning(note);
-  return note;
+  for (const std::string& note : notes) observe::LogWarning(note);
+  return fmt::format("{}", fmt::join(notes, "; "));
 }
 
 void LiveOptions::Watch() {

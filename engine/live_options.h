@@ -37,10 +37,10 @@ class LiveOptions {
   [[nodiscard]] Result<void> Open();
   [[nodiscard]] OptionsPtr get() const;
 
-  // With a note for the operator if something waits for the next start; else empty.
+  // With a note for the operator if something waits for the next start, or a source has lost its address; else empty.
   [[nodiscard]] Result<std::string> Reload();
   struct LastReload {
-    Wall time{};
+    Wall time{};  // of the last good one: when what is in force was read
     bool good = true;
   };
   [[nodiscard]] LastReload last_reload() const;

@@ -45,7 +45,7 @@ struct Snapshot {
   bool sending_stopped = false;  // by disk or log
   std::string stop_reason;
   bool commits_failing = false;  // the log or the queue cannot be written
-  Wall last_reload{};
+  Wall last_reload{};            // the last good one
   bool last_reload_good = true;
 };
 
