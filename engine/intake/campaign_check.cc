@@ -170,9 +170,10 @@ class Checker {
     bool header = (*list)->format() == ListFormat::kCsv;
     constexpr std::size_t kRoom = 1024;
     for (std::size_t room = 0;; room == 0 ? 0 : --room) {
-      const Result<bool> found = (*list)->Next(record);
+      const Result<Found> found = (*list)->Next(record);
       if (!found) Problem(source_.list_name, 0, found.error().message);
-      if (!found || !*found) return;
+      if (!found || *found == Found::kEnd) return;
+      if (*found == Found::kNothingYet) continue;
       if (std::exchange(header, false)) {
         if (Result<void> read = sieve.ReadHeader(record); !read) {
           Problem(source_.list_name, record.line, read.error().message);
@@ -263,9 +264,10 @@ Result<std::string> RenderRow(const Options& options, queue::Files& files, io::C
   Record record;
   bool header = (*list)->format() == ListFormat::kCsv;
   while (true) {
-    const Result<bool> found = (*list)->Next(record);
+    const Result<Found> found = (*list)->Next(record);
     if (!found) return std::unexpected(found.error());
-    if (!*found || record.line > line) {
+    if (*found == Found::kNothingYet) continue;
+    if (*found == Found::kEnd || record.line > line) {
       return Fail(ErrorCode::kNotFound, fmt::format("{} has no row that begins on line {}", source->list_name, line));
     }
     if (std::exchange(header, false)) {

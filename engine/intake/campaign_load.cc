@@ -12,7 +12,7 @@ namespace {
 // and still hold the store up for no more than 60 ms (in a list of 100,000 domains; 5 ms in one of 20).
 constexpr std::uint64_t kBatchRows = 16384;
 constexpr std::size_t kBatchBytes = 4 << 20;
-constexpr std::uint64_t kStepBytes = 16 << 20;  // of list, blank lines included
+constexpr std::uint64_t kStepBytes = 16 << 20;  // of list
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
@@ -57,6 +57,9 @@ Result<std::optional<LoadEnd>> CampaignLoad::Step() {
       break;
     case Stage::kBegin:
       done = Begin();
+      break;
+    case Stage::kHeader:
+      done = Header();
       break;
     case Stage::kRows:
       done = Rows();
@@ -123,15 +126,25 @@ Result<void> CampaignLoad::Digest() {
     return std::unexpected(whole.error());
   }
   if (!*whole) return {};
-  source_.spec.digest = digest_->digest();
   const std::string& expected = source_.manifest.sha256;
   if (!expected.empty() && digest_->list_sha256() != expected) {
     GiveUp(fmt::format("campaign.toml: sha256: expected {}, but {} has {}: it is cut or was changed", expected,
                        source_.list_name, digest_->list_sha256()));
     return {};
   }
+  source_.spec.digest = digest_->digest();
   stage_ = Stage::kBegin;
   return {};
+}
+
+// Null: the queue does not have it, or not as one whose rows are read: the operator may have cancelled it. Whoever
+// fails before the digest is known may have been begun before a restart: then the name tells.
+queue::CampaignPtr CampaignLoad::Loading() {
+  queue::CampaignPtr known = spool_.writer.Find(name_);
+  if (known == nullptr || known->state != queue::CampaignState::kLoading || known->spec.standing) return nullptr;
+  const std::string& digest = source_.spec.digest;
+  const bool ours = id_ ? known->id == *id_ : digest.empty() || known->spec.digest == digest;
+  return ours ? known : nullptr;
 }
 
 Result<void> CampaignLoad::Begin() {
@@ -175,25 +188,34 @@ Result<void> CampaignLoad::OpenList() {
                                       spool_.suppressed, seen_.get());
   batch_waits_ = false;
   list_ended_ = false;
-  stage_ = Stage::kRows;
-  if (list_->format() != ListFormat::kCsv) return {};
+  stage_ = list_->format() == ListFormat::kCsv ? Stage::kHeader : Stage::kRows;
+  return {};
+}
+
+Result<void> CampaignLoad::Header() {
   Record header;
-  const Result<bool> found = list_->Next(header);
+  const Result<Found> found = list_->Next(header);
+  if (!found && !IsAboutTheList(found.error().code)) {
+    stage_ = Stage::kBegin;
+    return std::unexpected(found.error());
+  }
   if (!found) {
-    if (!IsAboutTheList(found.error().code)) return std::unexpected(found.error());
-    GiveUp(found.error().message);
-  } else if (!*found) {
-    list_ended_ = true;
-  } else if (Result<void> read = sieve_->ReadHeader(header); !read) {
+    GiveUp(fmt::format("{}: {}", source_.list_name, found.error().message));
+    return {};
+  }
+  if (*found == Found::kNothingYet) return {};
+  list_ended_ = *found == Found::kEnd;
+  stage_ = Stage::kRows;
+  if (list_ended_) return {};
+  if (Result<void> read = sieve_->ReadHeader(header); !read) {
     GiveUp(fmt::format("{}:{}: {}", source_.list_name, header.line, read.error().message));
   }
   return {};
 }
 
 Result<void> CampaignLoad::Rows() {
-  const queue::CampaignPtr known = spool_.writer.Find(name_);
-  if (known == nullptr || known->id != *id_ || known->state != queue::CampaignState::kLoading) {
-    // The operator cancelled it.
+  const queue::CampaignPtr known = Loading();
+  if (known == nullptr) {
     end_ = LoadEnd::kTakenAway;
     stage_ = Stage::kDone;
     return {};
@@ -237,12 +259,10 @@ Result<bool> CampaignLoad::FillBatch() {
   };
   Record record;
   while (!list_ended_ && !full()) {
-    const Result<bool> found = list_->Next(record);
+    const Result<Found> found = list_->Next(record);
     if (!found) return std::unexpected(found.error());
-    if (!*found) {
-      list_ended_ = true;
-      break;
-    }
+    list_ended_ = *found == Found::kEnd;
+    if (*found != Found::kRecord) break;
     ++counted_.rows_read;
     const Result<RowFate> fate = sieve_->Take(record, batch_);
     if (!fate) return std::unexpected(fate.error());
@@ -284,8 +304,8 @@ Result<void> CampaignLoad::WriteBatch() {
 }
 
 Result<void> CampaignLoad::Release() {
-  const queue::CampaignPtr known = spool_.writer.Find(name_);
-  if (known == nullptr || known->id != *id_ || known->state != queue::CampaignState::kLoading) {
+  const queue::CampaignPtr known = Loading();
+  if (known == nullptr) {
     end_ = LoadEnd::kTakenAway;
     stage_ = Stage::kDone;
     return {};
@@ -335,8 +355,7 @@ Result<void> CampaignLoad::Release() {
 // Rows of a campaign that starts whole are gone with it, and nothing was sent. One that streams may have sent: it is
 // held, for the operator to decide.
 Result<void> CampaignLoad::FailCampaign() {
-  const queue::CampaignPtr known = id_ ? spool_.writer.Find(name_) : nullptr;
-  if (known != nullptr && known->id == *id_ && known->state == queue::CampaignState::kLoading) {
+  if (const queue::CampaignPtr known = Loading()) {
     const bool may_have_sent = known->spec.start == queue::StartMode::kStreaming && known->totals.accepted > 0;
     const queue::CampaignState state = may_have_sent ? queue::CampaignState::kHeld : queue::CampaignState::kFailed;
     if (may_have_sent) {
@@ -345,7 +364,7 @@ Result<void> CampaignLoad::FailCampaign() {
           "rest: `postrider resume {}` sends them, `postrider cancel {}` drops them.\n",
           known->totals.accepted, name_, name_);
     }
-    if (Result<void> finished = spool_.writer.Finish(*id_, state, FirstLine(failure_)); !finished) return finished;
+    if (Result<void> finished = spool_.writer.Finish(known->id, state, FirstLine(failure_)); !finished) return finished;
   }
   if (spool_.files.Exists(directory_)) {
     if (Result<void> flushed = rejects_.Flush(true); !flushed) return flushed;

@@ -48,12 +48,14 @@ class CampaignLoad {
   [[nodiscard]] std::size_t memory_bytes() const { return seen_ == nullptr ? 0 : seen_->memory_bytes(); }
 
  private:
-  enum class Stage { kOpen, kDigest, kBegin, kRows, kRelease, kFail, kDone };
+  enum class Stage { kOpen, kDigest, kBegin, kHeader, kRows, kRelease, kFail, kDone };
 
   Result<void> Open();
   Result<void> Digest();
+  queue::CampaignPtr Loading();
   Result<void> Begin();
   Result<void> OpenList();
+  Result<void> Header();
   Result<void> Rows();
   Result<bool> FillBatch();
   Result<void> WriteBatch();

@@ -10,6 +10,8 @@ namespace {
 
 constexpr std::size_t kReadAhead = 256 << 10;
 constexpr std::size_t kPadding = 64;  // simdjson's SIMDJSON_PADDING
+// What one call may pass over: a tenth of a second of blank lines. More, and whoever has other work would wait for it.
+constexpr std::uint64_t kPassedMax = 4 << 20;
 
 std::string_view WithoutCr(std::string_view line) {
   if (line.ends_with('\r')) line.remove_suffix(1);
@@ -84,106 +86,102 @@ Result<bool> ListReader::FindLineEnd(std::size_t from, std::size_t& end) {
 
 void ListReader::Advance(std::size_t size, std::uint64_t lines) {
   begin_ += size;
-  position_.bytes += size;
-  position_.line += lines;
+  read_.bytes += size;
+  read_.line += lines;
 }
 
-// Up to and with the next line end, however far that is.
-Result<bool> ListReader::SkipLine() {
-  while (true) {
-    const char* begin = buffer_.get() + begin_;
-    const void* found = std::memchr(begin, '\n', end_ - begin_);
-    if (found != nullptr) {
-      Advance(static_cast<std::size_t>(static_cast<const char*>(found) - begin) + 1, 1);
-      return true;
-    }
-    Advance(end_ - begin_, 0);
-    const Result<bool> more = Fill();
-    if (!more) return more;
-    if (!*more) {
-      ++position_.line;
-      return true;
-    }
-  }
-}
-
-Result<bool> ListReader::Next(Record& record) {
-  if (position_.bytes == 0) {
+Result<Found> ListReader::Next(Record& record) {
+  if (read_.bytes == 0) {
     // A byte order mark, as some programs put before UTF-8.
     constexpr std::string_view kMark = "\xef\xbb\xbf";
     while (!ended_ && end_ - begin_ < kMark.size()) {
-      if (const Result<bool> more = Fill(); !more) return more;
+      if (const Result<bool> more = Fill(); !more) return std::unexpected(more.error());
     }
     if (std::string_view(buffer_.get() + begin_, end_ - begin_).starts_with(kMark)) Advance(kMark.size(), 0);
   }
-  return format_ == ListFormat::kCsv ? NextCsv(record) : NextLine(record);
+  const std::uint64_t begin = read_.bytes;
+  Found found = Found::kNothingYet;
+  while (found == Found::kNothingYet && read_.bytes - begin < kPassedMax) {
+    const Result<Found> step = skipping_                     ? SkipLine(record)
+                               : format_ == ListFormat::kCsv ? NextCsv(record)
+                                                             : NextLine(record);
+    if (!step) return step;
+    found = *step;
+  }
+  if (found != Found::kNothingYet) position_ = read_;
+  return found;
 }
 
-Result<bool> ListReader::NextLine(Record& record) {
-  while (true) {
-    std::size_t end = 0;
-    const Result<bool> whole = FindLineEnd(0, end);
-    if (!whole) return whole;
+Found ListReader::Take(std::size_t size, std::uint64_t lines, Record& record) {
+  const bool has_line_end = begin_ + size < end_;
+  record = {WithoutCr(std::string_view(buffer_.get() + begin_, size)), read_.line + 1};
+  Advance(size + (has_line_end ? 1 : 0), lines);
+  return IsBlank(record.text) ? Found::kNothingYet : Found::kRecord;
+}
+
+Found ListReader::BeginSkip() {
+  skipping_ = true;
+  skipped_quotes_ = 0;
+  return Found::kNothingYet;
+}
+
+// What the buffer holds of a record beyond the limit; at its line end it is found.
+Result<Found> ListReader::SkipLine(Record& record) {
+  const std::string_view there(buffer_.get() + begin_, end_ - begin_);
+  const std::size_t size = std::min(there.find('\n'), there.size());
+  const bool has_line_end = size < there.size();
+  skipped_quotes_ += static_cast<std::uint64_t>(std::ranges::count(there.substr(0, size), '"'));
+  Advance(size + (has_line_end ? 1 : 0), 0);
+  if (!has_line_end) {
+    const Result<bool> more = Fill();
+    if (!more) return std::unexpected(more.error());
+    if (*more) return Found::kNothingYet;
+  }
+  skipping_ = false;
+  record = {{}, ++read_.line, true, row_bytes_max_};
+  // What follows is inside the quotes: its lines are no rows.
+  if (format_ == ListFormat::kCsv && skipped_quotes_ % 2 != 0) return OpenQuote(record.line);
+  return Found::kRecord;
+}
+
+std::unexpected<Error> ListReader::OpenQuote(std::uint64_t line) const {
+  return Fail(ErrorCode::kInvalid,
+              fmt::format("line {}: a quote that opens in this record does not close within {} octets; the list "
+                          "cannot be read beyond it",
+                          line, row_bytes_max_));
+}
+
+Result<Found> ListReader::NextLine(Record& record) {
+  std::size_t end = 0;
+  const Result<bool> whole = FindLineEnd(0, end);
+  if (!whole) return std::unexpected(whole.error());
+  if (!*whole) return BeginSkip();
+  if (end == 0 && begin_ == end_) return Found::kEnd;
+  return Take(end, 1, record);
+}
+
+Result<Found> ListReader::NextCsv(Record& record) {
+  // Line by line, until the quotes of the record are even.
+  std::size_t end = 0;
+  std::uint64_t lines = 0;
+  bool quoted = false;
+  for (std::size_t from = 0; from == 0 || quoted; from = end + 1) {
+    const Result<bool> whole = FindLineEnd(from, end);
+    if (!whole) return std::unexpected(whole.error());
+    if (!*whole && quoted) return OpenQuote(read_.line + 1);
+    if (!*whole) return BeginSkip();
+    ++lines;
     const char* begin = buffer_.get() + begin_;
-    record.line = position_.line + 1;
-    record.too_long = !*whole;
-    if (record.too_long) {
-      record.limit = row_bytes_max_;
-      record.text = {};
-      if (const Result<bool> skipped = SkipLine(); !skipped) return skipped;
-      return true;
+    if ((std::count(begin + from, begin + end, '"') & 1) != 0) quoted = !quoted;
+    if (quoted && begin_ + end == end_) {
+      return Fail(ErrorCode::kInvalid,
+                  fmt::format("line {}: a quote that opens in this record never closes: the list is cut "
+                              "or damaged",
+                              read_.line + 1));
     }
-    if (end == 0 && begin_ == end_) return false;
-    const bool has_line_end = begin_ + end < end_;
-    record.text = WithoutCr(std::string_view(begin, end));
-    Advance(end + (has_line_end ? 1 : 0), 1);
-    if (!IsBlank(record.text)) return true;
   }
-}
-
-Result<bool> ListReader::NextCsv(Record& record) {
-  while (true) {
-    // Line by line, until the quotes of the record are even.
-    std::size_t end = 0;
-    std::size_t from = 0;
-    std::uint64_t lines = 0;
-    bool quoted = false;
-    while (true) {
-      const Result<bool> whole = FindLineEnd(from, end);
-      if (!whole) return whole;
-      record.line = position_.line + 1;
-      if (!*whole && quoted) {
-        return Fail(ErrorCode::kInvalid,
-                    fmt::format("line {}: a quote that opens in this record does not close within {} octets; the list "
-                                "cannot be read beyond it",
-                                record.line, row_bytes_max_));
-      }
-      if (!*whole) {
-        record.too_long = true;
-        record.limit = row_bytes_max_;
-        record.text = {};
-        if (const Result<bool> skipped = SkipLine(); !skipped) return skipped;
-        return true;
-      }
-      ++lines;
-      const char* begin = buffer_.get() + begin_;
-      if ((std::count(begin + from, begin + end, '"') & 1) != 0) quoted = !quoted;
-      if (!quoted) break;
-      if (begin_ + end == end_) {
-        return Fail(ErrorCode::kInvalid,
-                    fmt::format("line {}: a quote that opens in this record never closes: the list is cut "
-                                "or damaged",
-                                record.line));
-      }
-      from = end + 1;
-    }
-    if (end == 0 && begin_ == end_) return false;
-    const bool has_line_end = begin_ + end < end_;
-    record.too_long = false;
-    record.text = WithoutCr(std::string_view(buffer_.get() + begin_, end));
-    Advance(end + (has_line_end ? 1 : 0), lines);
-    if (!IsBlank(record.text)) return true;
-  }
+  if (end == 0 && begin_ == end_) return Found::kEnd;
+  return Take(end, lines, record);
 }
 
 }  // namespace postrider::intake

@@ -25,15 +25,18 @@ struct Record {
   std::uint64_t limit = 0;  // in octets, if it is too long
 };
 
+enum class Found { kRecord, kNothingYet, kEnd };
+
 class ListReader {
  public:
   // The name tells format and compression: *.jsonl or *.csv, then perhaps .gz or .zst.
   static Result<std::unique_ptr<ListReader>> Open(queue::Files& files, const std::filesystem::path& file,
                                                   std::uint64_t row_bytes_max);
 
-  // The next record that is not blank; false at the end. After an error the list is of no more use.
-  [[nodiscard]] Result<bool> Next(Record& record);
-  // Behind the last record.
+  // The next record that is not blank. Nothing yet: some megabytes were passed over, blank lines or a record beyond the
+  // limit; call again. After an error the list is of no more use.
+  [[nodiscard]] Result<Found> Next(Record& record);
+  // Behind the last record; at the end behind all.
   [[nodiscard]] queue::ListPosition position() const { return position_; }
   [[nodiscard]] ListFormat format() const { return format_; }
 
@@ -42,9 +45,12 @@ class ListReader {
 
   Result<bool> Fill();
   Result<bool> FindLineEnd(std::size_t from, std::size_t& end);
-  Result<bool> NextLine(Record& record);
-  Result<bool> NextCsv(Record& record);
-  Result<bool> SkipLine();
+  Result<Found> NextLine(Record& record);
+  Result<Found> NextCsv(Record& record);
+  Result<Found> SkipLine(Record& record);
+  Found BeginSkip();
+  Found Take(std::size_t size, std::uint64_t lines, Record& record);
+  [[nodiscard]] std::unexpected<Error> OpenQuote(std::uint64_t line) const;
   void Advance(std::size_t size, std::uint64_t lines);
 
   std::unique_ptr<ListInput> input_;
@@ -55,6 +61,9 @@ class ListReader {
   std::size_t begin_ = 0;  // of what is not consumed
   std::size_t end_ = 0;
   bool ended_ = false;
+  bool skipping_ = false;  // a record beyond the limit, up to its line end
+  std::uint64_t skipped_quotes_ = 0;
+  queue::ListPosition read_;  // behind what is consumed
   queue::ListPosition position_;
 };
 

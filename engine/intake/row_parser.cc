@@ -166,6 +166,10 @@ class RowParser::Json {
 
   Result<void> ReadField(std::string_view key, const simdjson::dom::element& value, std::optional<std::size_t> index,
                          Row& row) {
+    if (!index && key != "to" && key != "id") {
+      PassOver(value);
+      return {};
+    }
     const Result<std::string_view> text = Text(key, value);
     if (!text) return std::unexpected(text.error());
     if (key == "to") {
@@ -173,7 +177,7 @@ class RowParser::Json {
       row.to = *text;
     } else if (key == "id") {
       row.id = *text;
-    } else if (index && !vars_wrote_[*index]) {
+    } else if (!vars_wrote_[*index]) {
       row.values[*index] = *text;
     }
     return {};
@@ -185,14 +189,28 @@ class RowParser::Json {
     if (value.get(object) != simdjson::SUCCESS) return Reject("\"vars\" must be an object");
     inner_.BeginRow();
     for (const auto field : object) {
+      const std::optional<std::size_t> index = inner_.Find(field.key);
+      if (!index) {
+        PassOver(field.value);
+        continue;
+      }
       const Result<std::string_view> text = Text(field.key, field.value);
       if (!text) return std::unexpected(text.error());
-      if (const auto index = inner_.Find(field.key)) {
-        row.values[*index] = *text;
-        vars_wrote_[*index] = true;
-      }
+      row.values[*index] = *text;
+      vars_wrote_[*index] = true;
     }
     return CheckOnce(inner_);
+  }
+
+  // A value that nobody asks for may be anything; the numbers in it are behind us.
+  void PassOver(const simdjson::dom::element& value) {
+    if (value.is_array()) {
+      for (const simdjson::dom::element inner : simdjson::dom::array(value)) PassOver(inner);
+    } else if (value.is_object()) {
+      for (const auto field : simdjson::dom::object(value)) PassOver(field.value);
+    } else if (value.is_number()) {
+      (void)numbers_->Next();
+    }
   }
 
   // null is no value; a list or an object is none that could be merged.
@@ -334,6 +352,7 @@ Result<void> RowParser::ReadHeader(const Record& header) { return csv_ ? csv_->R
 Result<void> RowParser::Parse(const Record& record, Row& row) {
   if (record.too_long) {
     row.to = {};
+    row.id = {};
     return TooLong("the row", record);
   }
   return csv_ ? csv_->Parse(record, row) : json_->Parse(record, row);

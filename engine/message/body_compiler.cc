@@ -233,8 +233,9 @@ void BodyCompiler::ReportMerge(const Text& text, const std::vector<MergeProblem>
       const int column = inside.line == 1 ? begin.column + inside.column - 1 : inside.column;
       findings_.AddAt(begin.line + inside.line - 1, column, problem.message);
     } else if (text.encoding == TransferEncoding::kQuotedPrintable) {
-      const auto line = static_cast<int>(text.lines[static_cast<std::size_t>(inside.line - 1)]);
-      findings_.AddAt(begin.line + line, 0, problem.message);
+      // A charset may hold line ends that are none in its octets: then the last one known is as near as it gets.
+      const std::size_t known = std::min(static_cast<std::size_t>(inside.line), text.lines.size()) - 1;
+      findings_.AddAt(begin.line + static_cast<int>(text.lines[known]), 0, problem.message);
     } else {
       findings_.AddAt(
           begin.line, 0,

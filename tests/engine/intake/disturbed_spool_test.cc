@@ -8,6 +8,7 @@
 #include <set>
 
 #include "engine/intake/intake.h"
+#include "engine/message/digest.h"
 #include "tests/engine/intake/passing_files.h"
 #include "tests/engine/intake/spool_fixture.h"
 
@@ -158,6 +159,49 @@ TEST_F(DisturbedSpoolTest, EndsACampaignWhoseDirectoryIsRemovedWhileItIsRead) {
   EXPECT_NE(State("bad"), CampaignState::kLoading);
   EXPECT_THAT(intake_->counts().trouble, IsEmpty());
   EXPECT_TRUE(fs::is_empty(spool_ / "work"));
+}
+
+TEST_F(DisturbedSpoolTest, EndsWhatItWasLoadingWhenAfterARestartItCannotBeReadAnyMore) {
+  const auto begin_and_restart_without_its_pool = [&](const std::string& name, const std::string& start) {
+    options_->pools.emplace_back().name = "night";
+    Submit(name, {{"campaign.toml", "format = 1\npool = \"night\"\nstart = \"" + start + "\"\n"},
+                  {"recipients.jsonl", JsonRows(40'000)}});
+    RunUntilRead(name);
+    options_->pools.clear();
+    Restart();
+    RunUntilIdle();
+    EXPECT_THAT(ErrorText(name), HasSubstr("no pool \"night\" is configured"));
+  };
+  begin_and_restart_without_its_pool("waits", "whole");
+  EXPECT_EQ(State("waits"), CampaignState::kFailed);
+  begin_and_restart_without_its_pool("streams", "streaming");
+  EXPECT_EQ(State("streams"), CampaignState::kHeld);
+  EXPECT_THAT(ErrorText("streams"), HasSubstr("`postrider resume streams`"));
+}
+
+TEST_F(DisturbedSpoolTest, EndsWhatItWasLoadingWhenAfterARestartTheListIsAnother) {
+  const std::string rows = JsonRows(40'000);
+  message::Sha256 hash;
+  hash.Update(rows);
+  Submit("offer", {{"campaign.toml", "format = 1\nsha256 = \"" + hash.Finish() + "\"\n"}, {"recipients.jsonl", rows}});
+  RunUntilRead("offer");
+  fs::resize_file(spool_ / "work" / "offer" / "recipients.jsonl", JsonRows(30'000).size());
+  Restart();
+  RunUntilIdle();
+  EXPECT_THAT(ErrorText("offer"), HasSubstr("sha256: expected"));
+  EXPECT_EQ(State("offer"), CampaignState::kFailed);
+}
+
+TEST_F(DisturbedSpoolTest, LeavesWhatOthersLoadAloneWhenAnotherSubmissionOfThatNameFails) {
+  Submit("offer", {{"recipients.jsonl", JsonRows(40'000)}});
+  RunUntilRead("offer");
+  // Somebody takes it away while the daemon is down, and another takes its name.
+  fs::remove_all(spool_ / "work" / "offer");
+  Submit("offer", {{"recipients.jsonl", JsonRows(3)}});
+  Restart();
+  RunUntilIdle();
+  EXPECT_THAT(ErrorText("offer"), HasSubstr("the name offer is taken by another submission"));
+  EXPECT_EQ(State("offer"), CampaignState::kLoading);
 }
 
 TEST_F(DisturbedSpoolTest, IsForOneProcessAlone) {

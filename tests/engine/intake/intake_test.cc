@@ -124,6 +124,32 @@ TEST_F(IntakeTest, ForgetsWhatWasAcceptedLongAgoAFewSubmissionsATurn) {
   EXPECT_FALSE(fs::exists(done / "2026-10-24")) << "a day later";
 }
 
+TEST_F(IntakeTest, GoesOnAfterARestartInTheMidstOfBlankLinesOrOfAnOverlongRow) {
+  const std::string blank(5 << 20, '\n');
+  std::string list = blank + "to,name\n";
+  for (int i = 0; i < 200; ++i) {
+    list += "user" + std::to_string(i) + "@d.example,U\n";
+    if (i == 100) list += blank + std::string(5 << 20, 'x') + "\n";
+  }
+  for (int steps = 1; steps < 20; ++steps) {
+    SCOPED_TRACE(steps);
+    const std::string name = "offer" + std::to_string(steps);
+    Submit(name, {{"recipients.csv", list}});
+    clock_.Advance(std::chrono::minutes(1));
+    bool more = true;
+    for (int i = 0; i < steps && more; ++i) more = intake_->RunOnce();
+    Restart();
+    RunUntilIdle();
+    EXPECT_EQ(Totals(name).accepted, 200u);
+    EXPECT_EQ(Totals(name).rows, 201u);
+    EXPECT_EQ(writer_.Addresses(name).size(), 200u);
+    EXPECT_THAT(Read(DoneToday() / name / "rejects.jsonl"), HasSubstr("the row is longer than"));
+    EXPECT_TRUE(more || steps > 3);
+    if (!more) break;
+    fs::remove_all(DoneToday() / name);
+  }
+}
+
 TEST_F(IntakeTest, SendsDuplicatesIfAsked) {
   Submit("twice", {{"campaign.toml", "format = 1\nduplicates = \"send\"\n"},
                    {"recipients.jsonl",

@@ -52,13 +52,20 @@ class ListReaderTest : public SpoolTest {
     const std::unique_ptr<ListReader> reader = Open(name, text);
     std::vector<std::string> records;
     Record record;
+    nothing_yet_ = 0;
     while (true) {
-      const Result<bool> found = reader->Next(record);
+      const Result<Found> found = reader->Next(record);
       if (!found) records.push_back("error: " + found.error().message);
-      if (!found || !*found) return records;
+      if (!found || *found == Found::kEnd) return records;
+      if (*found == Found::kNothingYet) {
+        ++nothing_yet_;
+        continue;
+      }
       records.push_back(std::to_string(record.line) + ":" + (record.too_long ? "!" : std::string(record.text)));
     }
   }
+
+  int nothing_yet_ = 0;  // times, in the last Records
 };
 
 TEST_F(ListReaderTest, ReadsLines) {
@@ -95,12 +102,25 @@ TEST_F(ListReaderTest, EndsAtAQuoteThatNeverCloses) {
                   "1:to", HasSubstr("error: line 2: a quote that opens in this record does not close within")));
 }
 
+TEST_F(ListReaderTest, TakesNoRowsOutOfACellThatIsOpenBeyondTheLimit) {
+  for (const std::size_t longer : {std::uint64_t{2} * kRowMax, std::uint64_t{300'000}, std::uint64_t{2'000'000}}) {
+    const std::string cell = "a@x,\"" + std::string(longer, 'y') + "\nvictim@y,";
+    EXPECT_THAT(Records("a.csv", "to,x\n" + cell + "\"\nlast,z\n"),
+                testing::ElementsAre("1:to,x", HasSubstr("error: line 2: a quote that opens in this record does not "
+                                                         "close within 1000 octets")));
+    EXPECT_THAT(Records("a.csv", "to,x\na@x,\"" + std::string(longer, 'y') + "\"\"\"\nlast,z\n"),
+                testing::ElementsAre("1:to,x", "2:!", "3:last,z"));
+    EXPECT_THAT(Records("a.jsonl", std::string(longer, 'y') + "\"\nlast\n"), testing::ElementsAre("1:!", "2:last"));
+  }
+}
+
 TEST_F(ListReaderTest, SaysThePositionBehindEachRecord) {
   const std::string text = "one\r\n\ntwo\n" + std::string(kRowMax + 5, 'x') + "\nlast";
   const std::unique_ptr<ListReader> reader = Open("a.jsonl", text);
   Record record;
   std::vector<std::pair<std::uint64_t, std::uint64_t>> positions;
-  while (reader->Next(record).value()) positions.emplace_back(reader->position().bytes, reader->position().line);
+  while (reader->Next(record).value() == Found::kRecord)
+    positions.emplace_back(reader->position().bytes, reader->position().line);
   EXPECT_THAT(positions, testing::ElementsAre(testing::Pair(5, 1), testing::Pair(10, 3), testing::Pair(kRowMax + 16, 4),
                                               testing::Pair(text.size(), 5)));
 }
@@ -143,7 +163,25 @@ TEST_F(ListReaderTest, SaysWhereACompressedListIsCutOrDamaged) {
 TEST_F(ListReaderTest, StaysSmallWhateverTheFileUnpacksTo) {
   // 64 MiB of blank lines in a few KiB: read through one buffer, as one list without rows.
   EXPECT_THAT(Records("bomb.jsonl.zst", Zstd(std::string(64 << 20, '\n'))), testing::ElementsAre());
+  EXPECT_GE(nothing_yet_, 10) << "and the caller can do something else meanwhile";
+  EXPECT_THAT(Records("bomb.csv.zst", Zstd(std::string(64 << 20, '\n') + "to\n" + std::string(64 << 20, 'x'))),
+              testing::ElementsAre(std::to_string((64 << 20) + 1) + ":to", std::to_string((64 << 20) + 2) + ":!"));
+  EXPECT_GE(nothing_yet_, 20);
   EXPECT_THAT(Records("bomb.jsonl.gz", Gzip(std::string(8 << 20, 'x'))), testing::ElementsAre("1:!"));
+}
+
+TEST_F(ListReaderTest, TheBehindOfTheLastRecordIsWhereAListGoesOnWhateverIsPassedOver) {
+  const std::unique_ptr<ListReader> reader = Open("a.jsonl", "one\n" + std::string(20 << 20, '\n') + "two\n\n\n");
+  Record record;
+  ASSERT_EQ(reader->Next(record).value(), Found::kRecord);
+  ASSERT_EQ(reader->Next(record).value(), Found::kNothingYet);
+  EXPECT_EQ(reader->position().bytes, 4u);
+  EXPECT_EQ(reader->position().line, 1u);
+  while (reader->Next(record).value() == Found::kNothingYet) {
+  }
+  EXPECT_EQ(reader->position().bytes, 8u + (20 << 20));
+  ASSERT_EQ(reader->Next(record).value(), Found::kEnd);
+  EXPECT_EQ(reader->position().bytes, 10u + (20 << 20));
 }
 
 TEST_F(ListReaderTest, RefusesNamesItDoesNotKnow) {

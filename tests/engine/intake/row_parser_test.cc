@@ -58,6 +58,12 @@ TEST_F(RowParserTest, KeepsNumbersAsTheyAreWritten) {
             "a@b.c  0,false,100000000000000000.10");
 }
 
+TEST_F(RowParserTest, LetsAValueThatNobodyAsksForBeAnything) {
+  EXPECT_EQ(Json(R"({"tags":["vip",1,{"x":[2.50,null]}],"to":"a@b.c","n":3.0})"), "a@b.c  -,-,3.0");
+  EXPECT_EQ(Json(R"({"to":"a@b.c","more":{"to":"x","n":4},"vars":{"list":[5,6],"n":7.10,"deep":{"n":8}},"city":9})"),
+            "a@b.c  -,9,7.10");
+}
+
 TEST_F(RowParserTest, SaysWhatIsWrongWithAJsonRow) {
   const std::pair<const char*, const char*> cases[] = {
       {"", "not valid JSON"},
@@ -69,6 +75,7 @@ TEST_F(RowParserTest, SaysWhatIsWrongWithAJsonRow) {
       {R"({"to":7})", "\"to\" must be text"},
       {R"({"to":null})", "\"to\" must be text"},
       {R"({"to":"a@b.c","name":["x"]})", "\"name\" is a list; a field must be text"},
+      {R"({"to":"a@b.c","id":[7]})", "\"id\" is a list"},
       {R"({"to":"a@b.c","name":{"x":1}})", "\"name\" is an object; a field must be text"},
       {R"({"to":"a@b.c","vars":{"city":{}}})", "\"city\" is an object"},
       {R"({"to":"a@b.c","vars":"x"})", "\"vars\" must be an object"},
@@ -86,9 +93,12 @@ TEST_F(RowParserTest, SaysOfARowOrHeaderThatIsTooLongWhatTheLimitIs) {
   record.limit = 65536;
   Row row;
   for (const ListFormat format : {ListFormat::kJsonLines, ListFormat::kCsv}) {
+    row.to = "before@b.c";
+    row.id = "before";
     RowParser parser(*wanted_, format);
     const Result<void> parsed = parser.Parse(record, row);
     ASSERT_FALSE(parsed);
+    EXPECT_TRUE(row.to.empty() && row.id.empty()) << "of another row";
     EXPECT_EQ(parsed.error().message, "the row is longer than spool.row_bytes_max allows: 65536 octets");
   }
   RowParser csv(*wanted_, ListFormat::kCsv);

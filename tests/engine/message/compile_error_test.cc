@@ -85,6 +85,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"BadFieldInQuotedPrintable",
              kFrom + "Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\na=\nb\nc {=7Bno no}}\n",
              "message.eml:7: \"no no\" is not a field name"},
+        Case{"LineEndsThatAreNoneInTheirOctets",
+             kFrom + "Content-Type: text/plain; charset=utf-7\nContent-Transfer-Encoding: quoted-printable\n\n" +
+                 "ab\n+AAoACgAKAAoACgAKAAoACg-{{open\n",
+             "message.eml:7: a merge field opens here"},
         Case{"BadQuotedPrintable", kFrom + "Content-Transfer-Encoding: quoted-printable\n\nab\n100 = 100\n",
              "message.eml:5:5: in quoted"},
         Case{"BadBase64", kFrom + "Content-Transfer-Encoding: base64\n\nQUJD\nQ#==\n", "message.eml:5:2: octet 0x23"},
