@@ -217,13 +217,12 @@ void Daemon::StartThreads() {
   });
   pthread_setname_np(reader_thread_.native_handle(), "reader");
   intake_thread_ = std::thread([this] {
-    io::Waker waker;
     std::string told;
     while (!stop_intake_.load()) {
       const bool more = intake_->RunOnce();
       TellIntakeTrouble(intake_->counts(), told);
       for (const std::string& failure : intake_->TakeFailures()) observe::LogWarning(failure);
-      if (!more) intake_->Wait(waker, kThreadTurn);
+      if (!more) intake_->Wait(kThreadTurn);
     }
     intake_finished_ = true;
   });

@@ -105,7 +105,7 @@ int RunPlan(const PlanRequest& request) {
   std::filesystem::path path = std::filesystem::absolute(request.path, ignored).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
   const auto source = intake::ReadCampaign(*options, *files, path, now, path.string() + "/");
-  if (!source) return fail(source.error());
+  if (!source) return fail(source.error().list);
 
   const Terminal terminal = Terminal::Detect();
   Ticker ticker(terminal, !request.json);

@@ -8,8 +8,8 @@
 #include "engine/intake/campaign_source.h"
 #include "engine/intake/duplicate_filter.h"
 #include "engine/intake/list_reader.h"
-#include "engine/intake/message_load.h"
 #include "engine/intake/row_sieve.h"
+#include "engine/intake/single_message.h"
 #include "engine/intake/suppression_list.h"
 
 namespace postrider::intake {
@@ -25,30 +25,11 @@ fs::path Absolute(const fs::path& path) {
   return absolute.has_filename() ? absolute : absolute.parent_path();
 }
 
-// A message without a campaign of its own, as message_load takes it.
-struct Single {
-  Envelope envelope;
-  std::shared_ptr<const message::Template> compiled;
-};
-
-std::expected<Single, Diagnostics> ReadSingle(const Options& options, queue::Files& files, const fs::path& path) {
-  Single single;
-  const auto problem = [&](const Error& error) {
-    return std::unexpected(Diagnostics{{{path.string(), 0, 0}, error.message}});
-  };
+std::expected<SingleMessage, Diagnostics> ReadSingle(const Options& options, queue::Files& files,
+                                                     const fs::path& path) {
   const Result<std::string> message = files.ReadWhole(path, options.spool.message_bytes_max);
-  if (!message) return problem(message.error());
-  message::CompileOptions compile;
-  compile.file = path.string();
-  compile.size_max = options.spool.message_bytes_max;
-  compile.has_manifest = false;
-  auto compiled = message::Template::Compile(*message, compile);
-  if (!compiled) return std::unexpected(std::move(compiled.error()));
-  single.compiled = std::move(*compiled);
-  Result<Envelope> envelope = ReadEnvelope(*message, RecipientRules(options));
-  if (!envelope) return problem(envelope.error());
-  single.envelope = std::move(*envelope);
-  return single;
+  if (!message) return std::unexpected(Diagnostics{{{path.string(), 0, 0}, message.error().message}});
+  return ReadSingleMessage(options, *message, path.string());
 }
 
 // When a file was last changed: what is rendered from it is the same until it changes again.
@@ -71,19 +52,17 @@ Result<std::string> RenderSingle(const Options& options, queue::Files& files, co
                                  std::uint64_t number) {
   const auto single = ReadSingle(options, files, path);
   if (!single) return Fail(ErrorCode::kInvalid, ToText(single.error()));
-  const std::vector<EmailAddress>& to = single->envelope.to;
+  const std::vector<EmailAddress>& to = single->to;
   if (number == 0 || number > to.size()) {
     return Fail(ErrorCode::kNotFound,
                 fmt::format("{} has {} recipients, so none of number {}", path.string(), to.size(), number));
   }
-  std::string no_values;
-  for (std::size_t i = 0; i < single->compiled->fields().size(); ++i) message::FieldPacker(no_values).AddMissing();
   const std::string address = ToString(to[static_cast<std::size_t>(number - 1)]);
   message::RenderJob job;
   job.row = number;
-  job.campaign = single->envelope.campaign;
+  job.campaign = single->campaign;
   job.to = address;
-  job.fields = no_values;
+  job.fields = single->no_values;
   job.accepted_at = LastChange(files, path);
   job.host_name = options.host_name;
   return Rendered(*single->compiled, job);
@@ -107,7 +86,7 @@ class Checker {
     }
     auto source = ReadCampaign(options_, files_, path_, clock_.Read().wall, place_);
     if (!source) {
-      report_.problems = std::move(source.error());
+      report_.problems = std::move(source.error().list);
       return std::move(report_);
     }
     source_ = std::move(*source);
@@ -256,7 +235,7 @@ Result<std::string> RenderRow(const Options& options, queue::Files& files, io::C
   const fs::path path = Absolute(named);
   if (path.filename().string().ends_with(".eml")) return RenderSingle(options, files, path, line);
   auto source = ReadCampaign(options, files, path, clock.Read().wall, path.string() + "/");
-  if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error()));
+  if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error().list));
   auto list = ListReader::Open(files, path / source->list_name, options.spool.row_bytes_max);
   if (!list) return std::unexpected(list.error());
   RowSieve sieve(source->spec.name, RecipientRules(options), source->compiled, (*list)->format(), nullptr, nullptr);

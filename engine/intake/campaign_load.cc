@@ -16,26 +16,6 @@ constexpr std::uint64_t kStepBytes = 16 << 20;  // of list
 
 std::string FirstLine(std::string_view text) { return std::string(text.substr(0, text.find('\n'))); }
 
-// Such an error says something about this list, not about the machine: trying again would not help.
-bool IsAboutTheList(ErrorCode code) {
-  switch (code) {
-    case ErrorCode::kInvalid:
-    case ErrorCode::kNotFound:
-    case ErrorCode::kExists:
-    case ErrorCode::kCorrupt:
-    case ErrorCode::kUnsupported:
-    case ErrorCode::kTooLarge:
-    case ErrorCode::kDenied:
-      return true;
-    case ErrorCode::kIo:
-    case ErrorCode::kNoSpace:
-    case ErrorCode::kBusy:
-    case ErrorCode::kUnavailable:
-      return false;
-  }
-  return false;
-}
-
 }  // namespace
 
 CampaignLoad::CampaignLoad(Spool& spool, std::string name)
@@ -92,7 +72,8 @@ void CampaignLoad::GiveUp(std::string reason) {
 Result<void> CampaignLoad::Open() {
   auto source = ReadCampaign(*spool_.options, spool_.files, directory_, spool_.clock.Read().wall);
   if (!source) {
-    GiveUp(ToText(source.error()));
+    if (source.error().trouble) return std::unexpected(*source.error().trouble);
+    GiveUp(ToText(source.error().list));
     return {};
   }
   source_ = std::move(*source);
@@ -101,7 +82,7 @@ Result<void> CampaignLoad::Open() {
   list_entry_ = std::move(*entry);
   Result<SubmissionDigest> digest = SubmissionDigest::Open(spool_.files, directory_, source_);
   if (!digest) {
-    if (!IsAboutTheList(digest.error().code)) return std::unexpected(digest.error());
+    if (!IsAboutTheSubmission(digest.error().code)) return std::unexpected(digest.error());
     GiveUp(digest.error().message);
     return {};
   }
@@ -166,7 +147,7 @@ Result<void> CampaignLoad::Begin() {
     synced_ = known->position;
   } else {
     const Result<queue::CampaignId> begun = spool_.writer.Begin(source_.spec, source_.message);
-    if (!begun && !IsAboutTheList(begun.error().code)) return std::unexpected(begun.error());
+    if (!begun && !IsAboutTheSubmission(begun.error().code)) return std::unexpected(begun.error());
     if (!begun) {
       GiveUp(begun.error().message);
       return {};
@@ -195,7 +176,7 @@ Result<void> CampaignLoad::OpenList() {
 Result<void> CampaignLoad::Header() {
   Record header;
   const Result<Found> found = list_->Next(header);
-  if (!found && !IsAboutTheList(found.error().code)) {
+  if (!found && !IsAboutTheSubmission(found.error().code)) {
     stage_ = Stage::kBegin;
     return std::unexpected(found.error());
   }
@@ -225,7 +206,7 @@ Result<void> CampaignLoad::Rows() {
   if (!batch_waits_ && !list_ended_) {
     const Result<bool> filled = FillBatch();
     if (!filled) {
-      if (IsAboutTheList(filled.error().code)) {
+      if (IsAboutTheSubmission(filled.error().code)) {
         GiveUp(fmt::format("{}: {}", source_.list_name, filled.error().message));
         return {};
       }

@@ -21,7 +21,7 @@ class Loader {
   Loader(const Options& options, queue::Files& files, const std::filesystem::path& directory, const std::string& place)
       : options_(options), files_(files), directory_(directory), place_(place) {}
 
-  std::expected<CampaignSource, Diagnostics> Run(Wall now) {
+  std::expected<CampaignSource, CampaignProblems> Run(Wall now) {
     FindList();
     const std::string manifest = Read(kManifestName, kManifestBytesMax);
     source_.message = Read(kMessageName, options_.spool.message_bytes_max);
@@ -31,7 +31,7 @@ class Loader {
     if (!manifest.empty()) TakeManifest(manifest, now);
     if (!source_.message.empty()) Compile();
     if (source_.compiled != nullptr) CompleteSender();
-    if (!problems_.empty()) return std::unexpected(std::move(problems_));
+    if (!problems_.list.empty()) return std::unexpected(std::move(problems_));
     source_.digest_prefix = Hash(manifest) + Hash(source_.message);
     return std::move(source_);
   }
@@ -40,7 +40,12 @@ class Loader {
   void Report(std::string_view file, std::string message) {
     std::string where = place_ + std::string(file);
     if (file.empty() && where.ends_with('/')) where.pop_back();
-    problems_.push_back({{std::move(where), 0, 0}, std::move(message)});
+    problems_.list.push_back({{std::move(where), 0, 0}, std::move(message)});
+  }
+
+  void Report(std::string_view file, const Error& error) {
+    if (!IsAboutTheSubmission(error.code)) problems_.trouble = error;
+    Report(file, error.message);
   }
 
   static std::string Hash(std::string_view bytes) {
@@ -52,7 +57,7 @@ class Loader {
   void FindList() {
     const auto entries = files_.List(directory_);
     if (!entries) {
-      Report("", entries.error().message);
+      Report("", entries.error());
       return;
     }
     for (const queue::FileEntry& entry : *entries) {
@@ -74,14 +79,13 @@ class Loader {
 
   // Empty, and reported, if it cannot be read.
   std::string Read(std::string_view name, std::uint64_t max_bytes) {
-    const std::filesystem::path file = directory_ / name;
-    if (!files_.Exists(file)) {
+    Result<std::string> text = files_.ReadWhole(directory_ / name, max_bytes);
+    if (!text && text.error().code == ErrorCode::kNotFound) {
       Report(name, "missing");
       return {};
     }
-    Result<std::string> text = files_.ReadWhole(file, max_bytes);
     if (!text) {
-      Report(name, text.error().message);
+      Report(name, text.error());
       return {};
     }
     if (text->empty()) Report(name, "empty");
@@ -91,7 +95,7 @@ class Loader {
   void TakeManifest(const std::string& text, Wall now) {
     auto parsed = ParseManifest(text, place_ + std::string(kManifestName));
     if (!parsed) {
-      problems_.insert(problems_.end(), parsed.error().begin(), parsed.error().end());
+      problems_.list.insert(problems_.list.end(), parsed.error().begin(), parsed.error().end());
       return;
     }
     source_.manifest = std::move(*parsed);
@@ -147,7 +151,7 @@ class Loader {
     compile.default_from = source_.manifest.from;
     auto compiled = message::Template::Compile(source_.message, compile);
     if (!compiled) {
-      problems_.insert(problems_.end(), compiled.error().begin(), compiled.error().end());
+      problems_.list.insert(problems_.list.end(), compiled.error().begin(), compiled.error().end());
       return;
     }
     source_.compiled = std::move(*compiled);
@@ -173,14 +177,33 @@ class Loader {
   const std::filesystem::path& directory_;
   std::string place_;
   CampaignSource source_;
-  Diagnostics problems_;
+  CampaignProblems problems_;
 };
 
 }  // namespace
 
-std::expected<CampaignSource, Diagnostics> ReadCampaign(const Options& options, queue::Files& files,
-                                                        const std::filesystem::path& directory, Wall now,
-                                                        const std::string& place) {
+bool IsAboutTheSubmission(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInvalid:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kExists:
+    case ErrorCode::kCorrupt:
+    case ErrorCode::kUnsupported:
+    case ErrorCode::kTooLarge:
+    case ErrorCode::kDenied:
+      return true;
+    case ErrorCode::kIo:
+    case ErrorCode::kNoSpace:
+    case ErrorCode::kBusy:
+    case ErrorCode::kUnavailable:
+      return false;
+  }
+  return false;
+}
+
+std::expected<CampaignSource, CampaignProblems> ReadCampaign(const Options& options, queue::Files& files,
+                                                             const std::filesystem::path& directory, Wall now,
+                                                             const std::string& place) {
   return Loader(options, files, directory, place).Run(now);
 }
 

@@ -5,6 +5,7 @@
 #include <expected>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -32,10 +33,18 @@ struct CampaignSource {
   std::string digest_prefix;  // what the digest says of manifest and message
 };
 
+struct CampaignProblems {
+  Diagnostics list;
+  std::optional<Error> trouble;  // one of them is the machine's, and says nothing of the campaign: try again later
+};
+
+// Whether an error says something about the submission, not about the machine: trying again would not help.
+[[nodiscard]] bool IsAboutTheSubmission(ErrorCode code);
+
 // now: what expires before it is refused. place goes before the names of files in diagnostics ("offer/").
-[[nodiscard]] std::expected<CampaignSource, Diagnostics> ReadCampaign(const Options& options, queue::Files& files,
-                                                                      const std::filesystem::path& directory, Wall now,
-                                                                      const std::string& place = "");
+[[nodiscard]] std::expected<CampaignSource, CampaignProblems> ReadCampaign(const Options& options, queue::Files& files,
+                                                                           const std::filesystem::path& directory,
+                                                                           Wall now, const std::string& place = "");
 
 // The digest of a submission: over manifest, message, and name and content of the list. The list may be large, so it is
 // read in steps.

@@ -26,6 +26,16 @@ constexpr std::chrono::seconds kPauseAfterTrouble{1};
 constexpr std::chrono::seconds kScanUnwatched{1};
 // What is older than spool.remember_names goes within a day; looking costs a directory listing.
 constexpr std::chrono::hours kPurgeInterval{1};
+constexpr std::string_view kMustOwn = "whoever runs the daemon must own what it takes in (mend that, or remove it)";
+
+// Any name of a file, for one line of a log.
+std::string Shown(std::string_view name) {
+  constexpr std::size_t kShown = 60;
+  std::string shown(name.substr(0, kShown));
+  std::ranges::replace_if(
+      shown, [](char c) { return c < 32 || c > 126; }, '?');
+  return shown + (name.size() > kShown ? "..." : "");
+}
 
 }  // namespace
 
@@ -55,10 +65,10 @@ class Intake::Worker {
     return more.value_or(false);
   }
 
-  void Wait(io::Waker& waker, std::chrono::nanoseconds max_wait) {
+  void Wait(std::chrono::nanoseconds max_wait) {
     const Monotonic now = spool_.clock.Read().monotonic;
     if (next_scan_ > now) max_wait = std::min<std::chrono::nanoseconds>(max_wait, next_scan_ - now);
-    watch_.Wait(waker, max_wait);
+    watch_.Wait(max_wait);
     // News stay in the kernel until a turn takes them; while there is trouble they would end every wait at once.
     if (watch_.TakeNews()) scan_due_ = true;
   }
@@ -155,6 +165,11 @@ class Intake::Worker {
     waiting_.clear();
     for (const queue::FileEntry& entry : *entries) {
       if (entry.name.starts_with('.')) continue;
+      if (const std::string problem = NameProblem(entry.name); !problem.empty()) {
+        skipped_[entry.name] =
+            fmt::format("{}: {}; rename or remove it", (spool_.New() / Shown(entry.name)).string(), problem);
+        continue;
+      }
       if (entry.directory) {
         waiting_.push_back(entry.name);
       } else if (entry.name.ends_with(".eml")) {
@@ -197,11 +212,11 @@ class Intake::Worker {
     return {};
   }
 
-  // What may not be moved, perhaps as it belongs to another user, stays, and the others do not wait for it. False: it
-  // is another trouble.
+  // What may not be moved, perhaps as it belongs to another user, stays where it is, and the others do not wait for it.
+  // False: it is another trouble.
   bool Skip(const std::string& name, const Error& error) {
     if (error.code != ErrorCode::kDenied) return false;
-    skipped_[name] = error.message;
+    skipped_[name] = fmt::format("{}; {}", error.message, kMustOwn);
     return true;
   }
 
@@ -209,11 +224,11 @@ class Intake::Worker {
   [[nodiscard]] std::string SkippedText() const {
     const std::size_t count = skipped_.size() + messages_.stuck().size();
     if (count == 0) return {};
-    const std::string& first = skipped_.empty() ? messages_.stuck().begin()->second.problem : skipped_.begin()->second;
-    return fmt::format(
-        "{}{}; whoever runs the daemon must own what it takes in (mend that, or remove it); all else is "
-        "taken in",
-        first, count > 1 ? fmt::format(" (and {} more like it)", count - 1) : "");
+    const std::string first = skipped_.empty()
+                                  ? fmt::format("{}; {}", messages_.stuck().begin()->second.problem, kMustOwn)
+                                  : skipped_.begin()->second;
+    return fmt::format("{}{}; all else is taken in", first,
+                       count > 1 ? fmt::format("; and {} more like it", count - 1) : "");
   }
 
   void Begin(std::string name) {
@@ -251,7 +266,7 @@ class Intake::Worker {
   MessageLoad messages_;
   std::vector<std::string> claimed_;            // in work/ since before the start
   std::vector<std::string> waiting_;            // in new/, the last first
-  std::map<std::string, std::string> skipped_;  // in new/, but may not be moved, and why
+  std::map<std::string, std::string> skipped_;  // in new/, where they stay, and why
   std::vector<Active> loads_;
   std::size_t next_load_ = 0;
   bool watching_ = false;
@@ -276,7 +291,7 @@ Intake::~Intake() = default;
 
 Result<void> Intake::Open() { return worker_->Open(); }
 bool Intake::RunOnce() { return worker_->RunOnce(); }
-void Intake::Wait(io::Waker& waker, std::chrono::nanoseconds max_wait) { worker_->Wait(waker, max_wait); }
+void Intake::Wait(std::chrono::nanoseconds max_wait) { worker_->Wait(max_wait); }
 std::vector<std::string> Intake::TakeFailures() { return worker_->TakeFailures(); }
 void Intake::SetOptions(OptionsPtr options) { worker_->SetOptions(std::move(options)); }
 IntakeCounts Intake::counts() const { return worker_->counts(); }

@@ -12,7 +12,6 @@
 #include "config/error.h"
 #include "config/options.h"
 #include "engine/io/clock.h"
-#include "engine/io/mailbox.h"
 #include "queue/campaign_writer.h"
 #include "queue/files.h"
 
@@ -36,8 +35,8 @@ class Intake {
   [[nodiscard]] Result<void> Open();
   // One bounded step: one batch of rows, or one look at spool/new. True: there is more to do at once.
   bool RunOnce();
-  // Until something is renamed into spool/new, the waker is woken, or max_wait has passed.
-  void Wait(io::Waker& waker, std::chrono::nanoseconds max_wait);
+  // Until something is renamed into spool/new, or max_wait has passed.
+  void Wait(std::chrono::nanoseconds max_wait);
 
   // A sentence for each submission refused since the last call; for the thread that calls RunOnce.
   [[nodiscard]] std::vector<std::string> TakeFailures();

@@ -8,78 +8,17 @@
 
 #include "config/email_address.h"
 #include "engine/intake/campaign_source.h"
-#include "engine/intake/recipient_rules.h"
 #include "engine/intake/row_sieve.h"
-#include "engine/message/address_list.h"
-#include "engine/message/charset.h"
+#include "engine/intake/single_message.h"
 #include "engine/message/digest.h"
-#include "engine/message/mime_parser.h"
-#include "engine/message/template.h"
 #include "queue/lifecycle.h"
 
 namespace postrider::intake {
 namespace {
 
 constexpr std::size_t kStepMessages = 16;
-constexpr std::size_t kRecipientsMax = 1000;  // of one message; more are a campaign
 constexpr std::string_view kJournalName = "messages.journal";
 constexpr std::uint64_t kJournalBytesMax = 1 << 20;
-
-// The addresses of all headers of these names, until one name has any.
-Result<std::vector<EmailAddress>> Addresses(std::string_view message, std::initializer_list<std::string_view> names,
-                                            const RecipientRules* recipients = nullptr) {
-  std::vector<EmailAddress> found;
-  for (const std::string_view name : names) {
-    for (const std::string& value : message::HeaderValues(message, name)) {
-      const Result<message::AddressList> list = message::ParseAddressList(message::GuessUtf8(value));
-      if (!list) return Fail(fmt::format("header {}", name), list.error());
-      for (const message::AddressListEntry& entry : list->entries) {
-        Result<EmailAddress> address =
-            recipients != nullptr ? recipients->Parse(entry.address) : EmailAddress::Parse(entry.address);
-        if (!address) return Fail(fmt::format("header {}", name), address.error());
-        if (std::ranges::find(found, *address) == found.end()) found.push_back(std::move(*address));
-        if (found.size() > kRecipientsMax) {
-          return Fail(ErrorCode::kTooLarge,
-                      fmt::format("more than {} recipients; send it as a campaign", kRecipientsMax));
-        }
-      }
-    }
-  }
-  return found;
-}
-
-}  // namespace
-
-Result<Envelope> ReadEnvelope(std::string_view message, const RecipientRules& recipients) {
-  Envelope envelope;
-  Result<std::vector<EmailAddress>> sender = Addresses(message, {"X-Sender"});
-  if (sender && sender->empty()) sender = Addresses(message, {"From"});
-  if (!sender) return std::unexpected(sender.error());
-  if (sender->size() != 1) {
-    return Fail(ErrorCode::kInvalid, "expected one sender: an X-Sender header, or a From header with one address");
-  }
-  if (sender->front().needs_smtputf8) {
-    return Fail(ErrorCode::kInvalid, "only ASCII may stand before the \"@\" of the sender's address");
-  }
-  envelope.from = ToString(sender->front());
-  Result<std::vector<EmailAddress>> receivers = Addresses(message, {"X-Receiver"}, &recipients);
-  if (receivers && receivers->empty()) receivers = Addresses(message, {"To", "Cc", "Bcc"}, &recipients);
-  if (!receivers) return std::unexpected(receivers.error());
-  if (receivers->empty()) {
-    return Fail(ErrorCode::kInvalid, "no recipient: expected X-Receiver headers, or addresses in To, Cc or Bcc");
-  }
-  envelope.to = std::move(*receivers);
-  const std::vector<std::string> named = message::HeaderValues(message, "X-Campaign");
-  envelope.campaign = named.empty() ? "messages-from-" + envelope.from : std::string(message::Trim(named.front()));
-  if (named.size() > 1) return Fail(ErrorCode::kInvalid, "more than one X-Campaign header");
-  if (const std::string problem = NameProblem(envelope.campaign); !problem.empty()) {
-    return Fail(ErrorCode::kInvalid,
-                fmt::format("the campaign's name (X-Campaign, or messages-from- and the sender): {}", problem));
-  }
-  return envelope;
-}
-
-namespace {
 
 std::string DigestOf(std::string_view bytes) {
   message::Sha256 hash;
@@ -87,8 +26,7 @@ std::string DigestOf(std::string_view bytes) {
   return hash.Finish();
 }
 
-// One line of the journal: campaign id, first row, rows, digest, campaign, name; separated by blanks. Only the name may
-// hold one.
+// One line of the journal: campaign id, first row, rows, digest, campaign, name; separated by blanks.
 struct JournalLine {
   queue::CampaignId id = 0;
   std::uint64_t first_row = 0;
@@ -129,7 +67,7 @@ struct MessageLoad::Ready {
   std::uint64_t row_count = 0;
   std::uint64_t suppressed = 0;
   std::vector<EmailAddress> to;  // who gets it
-  std::string no_values;         // packed: a message has none, and where it names fields, defaults stand
+  std::string no_values;         // packed
   bool needs_smtputf8 = false;
 };
 
@@ -217,6 +155,7 @@ Result<void> MessageLoad::Step() {
 }
 
 Result<void> MessageLoad::Refuse(const std::string& name, std::string_view reason) {
+  if (reason.ends_with('\n')) reason.remove_suffix(1);
   const Result<void> moved = spool_.MoveToFailed(spool_.New() / name, name, false, std::string(reason) + "\n");
   if (moved) {
     ++counts_.failed;
@@ -254,36 +193,22 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
     }
     stuck_.erase(stuck);
   }
-  Result<Envelope> envelope = ReadEnvelope(*bytes, RecipientRules(*spool_.options));
-  if (!envelope) return refuse(envelope.error().message);
-  message::CompileOptions compile;
-  compile.file = name;
-  compile.size_max = spool_.options->spool.message_bytes_max;
-  compile.has_manifest = false;
-  const auto compiled = message::Template::Compile(*bytes, compile);
-  if (!compiled) return refuse(ToText(compiled.error()));
+  auto single = ReadSingleMessage(*spool_.options, *bytes, name);
+  if (!single) return refuse(ToText(single.error()));
 
   Ready message;
   message.name = name;
-  message.row_count = envelope->to.size();
-  message.needs_smtputf8 = (*compiled)->needs_smtputf8();
-  for (std::size_t i = 0; i < (*compiled)->fields().size(); ++i) message::FieldPacker(message.no_values).AddMissing();
-  for (EmailAddress& address : envelope->to) {
-    const std::string text = ToString(address);
-    message::RenderJob job;
-    job.campaign = envelope->campaign;
-    job.to = text;
-    job.fields = message.no_values;
-    if (const Result<void> checked = (*compiled)->Check(job); !checked) {
-      return refuse(fmt::format("{}: {}", text, checked.error().message));
-    }
-    if (spool_.suppressed != nullptr && spool_.suppressed->Holds(text, address.domain)) {
+  message.row_count = single->to.size();
+  message.needs_smtputf8 = single->compiled->needs_smtputf8();
+  message.no_values = std::move(single->no_values);
+  for (EmailAddress& address : single->to) {
+    if (spool_.suppressed != nullptr && spool_.suppressed->Holds(ToString(address), address.domain)) {
       ++message.suppressed;
     } else {
       message.to.push_back(std::move(address));
     }
   }
-  Result<queue::CampaignPtr> campaign = Standing(envelope->campaign, envelope->from);
+  Result<queue::CampaignPtr> campaign = Standing(single->campaign, single->from);
   if (!campaign) {
     if (campaign.error().code == ErrorCode::kExists) return refuse(campaign.error().message);
     return std::unexpected(campaign.error());

@@ -12,9 +12,7 @@
 #include <string_view>
 #include <vector>
 
-#include "config/email_address.h"
 #include "config/error.h"
-#include "engine/intake/recipient_rules.h"
 #include "engine/intake/spool.h"
 #include "queue/campaign.h"
 
@@ -24,14 +22,6 @@ struct MessageCounts {
   std::uint64_t accepted = 0;
   std::uint64_t failed = 0;
 };
-
-// Whom a single message is from and for, and the standing campaign it joins.
-struct Envelope {
-  std::string campaign;
-  std::string from;
-  std::vector<EmailAddress> to;
-};
-[[nodiscard]] Result<Envelope> ReadEnvelope(std::string_view message, const RecipientRules& recipients);
 
 class MessageLoad {
  public:

@@ -38,14 +38,12 @@ bool SpoolWatch::TakeNews() {
   return any;
 }
 
-void SpoolWatch::Wait(io::Waker& waker, std::chrono::nanoseconds max_wait) {
-  std::array<pollfd, 2> waited = {pollfd{waker.descriptor(), POLLIN, 0}, pollfd{descriptor_, POLLIN, 0}};
+void SpoolWatch::Wait(std::chrono::nanoseconds max_wait) {
+  pollfd waited{descriptor_, POLLIN, 0};
   const auto left = std::max(max_wait, std::chrono::nanoseconds(0));
   const timespec at_most{static_cast<time_t>(left.count() / 1'000'000'000),
                          static_cast<long>(left.count() % 1'000'000'000)};
-  waker.PrepareWait();
-  (void)::ppoll(waited.data(), waited.size(), &at_most, nullptr);
-  waker.FinishWait();
+  (void)::ppoll(&waited, 1, &at_most, nullptr);
 }
 
 }  // namespace postrider::intake

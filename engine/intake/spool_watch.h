@@ -1,12 +1,11 @@
 #pragma once
-// Notices what is renamed into spool/new, through inotify; waits for that, a waker or a time-out together. What it says
-// is a hint: a scan now and then finds what was missed. One thread.
+// Notices what is renamed into spool/new, through inotify. What it says is a hint: a scan now and then finds what was
+// missed. One thread.
 
 #include <chrono>
 #include <filesystem>
 
 #include "config/error.h"
-#include "engine/io/mailbox.h"
 
 namespace postrider::intake {
 
@@ -21,8 +20,8 @@ class SpoolWatch {
   [[nodiscard]] Result<void> Open(const std::filesystem::path& directory);
   // Whether something came since the last call.
   [[nodiscard]] bool TakeNews();
-  // Until something comes, waker is woken or max_wait has passed.
-  void Wait(io::Waker& waker, std::chrono::nanoseconds max_wait);
+  // Until something comes, or max_wait has passed.
+  void Wait(std::chrono::nanoseconds max_wait);
 
  private:
   int descriptor_ = -1;

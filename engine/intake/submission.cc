@@ -11,8 +11,8 @@
 #include <fmt/format.h>
 
 #include "engine/intake/campaign_source.h"
+#include "engine/intake/single_message.h"
 #include "engine/io/random.h"
-#include "engine/message/template.h"
 
 namespace postrider::intake {
 namespace {
@@ -105,7 +105,7 @@ class Submission {
 
   Result<Submitted> SubmitCampaign() {
     auto source = ReadCampaign(options_, files_, path_, clock_.Read().wall, path_.string() + "/");
-    if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error()));
+    if (!source) return Fail(ErrorCode::kInvalid, ToText(source.error().list));
     const Result<std::string> digest = DigestOf(files_, path_, *source);
     if (!digest) return std::unexpected(digest.error());
     Result<bool> already = IsInSpool(*digest);
@@ -127,12 +127,9 @@ class Submission {
     if (const std::string problem = NameProblem(name_); !problem.empty()) return Fail(ErrorCode::kInvalid, problem);
     const Result<std::string> message = files_.ReadWhole(path_, options_.spool.message_bytes_max);
     if (!message) return std::unexpected(message.error());
-    message::CompileOptions compile;
-    compile.file = path_.string();
-    compile.size_max = options_.spool.message_bytes_max;
-    compile.has_manifest = false;
-    const auto compiled = message::Template::Compile(*message, compile);
-    if (!compiled) return Fail(ErrorCode::kInvalid, ToText(compiled.error()));
+    if (const auto read = ReadSingleMessage(options_, *message, path_.string()); !read) {
+      return Fail(ErrorCode::kInvalid, ToText(read.error()));
+    }
     const fs::path copy = OwnPlace();
     Result<void> done = files_.WriteDurably(copy, *message);
     if (done) done = files_.GiveToOwnerOf(options_.spool.directory, copy);

@@ -88,7 +88,6 @@ TEST_F(BadInputTest, EachIsToldInErrorTxt) {
 }
 
 TEST_F(BadInputTest, StrangeNamesAndFilesAreSetAside) {
-  Submit("bad name", {{"recipients.jsonl", JsonRows(1)}});
   Write(spool_ / "new" / "notes.txt", "hello");
   Write(spool_ / "new" / ".hidden", "left alone");
   std::filesystem::create_symlink("/etc/passwd", spool_ / "new" / "link");
@@ -97,12 +96,37 @@ TEST_F(BadInputTest, StrangeNamesAndFilesAreSetAside) {
   Write(spool_ / "new" / "linked" / "campaign.toml", "format = 1\n");
   Write(spool_ / "new" / "linked" / "message.eml", kPlainMessage);
   RunUntilIdle();
-  EXPECT_THAT(ErrorText("bad name"), HasSubstr("not a name for a submission"));
   EXPECT_THAT(Read(spool_ / "failed" / "notes.txt.error.txt"), HasSubstr("this is neither"));
   EXPECT_TRUE(std::filesystem::exists(spool_ / "failed" / "notes.txt"));
   EXPECT_TRUE(std::filesystem::is_symlink(spool_ / "failed" / "link"));
   EXPECT_TRUE(std::filesystem::exists(spool_ / "new" / ".hidden"));
   EXPECT_THAT(ErrorText("linked"), HasSubstr("symbolic link"));
+}
+
+TEST_F(BadInputTest, WhatHasNoUsableNameStaysAndIsTold) {
+  const std::string message = "From: a@b.example\nTo: c@d.example\n\nHi\n";
+  const std::string names[] = {std::string(250, 'n'), "two\nlines.eml", "bad name", std::string(251, 'l') + ".eml"};
+  for (const std::string& name : names) {
+    SCOPED_TRACE(name);
+    const std::filesystem::path path = spool_ / "new" / name;
+    if (name == "bad name") {
+      Submit(name, {{"recipients.jsonl", JsonRows(1)}});
+    } else {
+      Write(path, message);
+    }
+    const std::string beside = "beside" + std::to_string(name.size());
+    Submit(beside, {{"recipients.jsonl", JsonRows(1)}});
+    RunUntilIdle();
+    EXPECT_EQ(State(beside), queue::CampaignState::kRunning);
+    EXPECT_TRUE(std::filesystem::exists(path));
+    const std::string trouble = intake_->counts().trouble;
+    EXPECT_THAT(trouble, HasSubstr("not a name for a submission"));
+    EXPECT_THAT(trouble, HasSubstr("; rename or remove it; all else is taken in"));
+    EXPECT_EQ(trouble.find('\n'), std::string::npos);
+    std::filesystem::remove_all(path);
+    RunUntilIdle();
+    EXPECT_EQ(intake_->counts().trouble, "");
+  }
 }
 
 TEST_F(BadInputTest, AByteOrderMarkSpoilsNoFileOfACampaign) {

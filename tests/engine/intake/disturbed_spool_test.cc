@@ -34,6 +34,22 @@ class ForeignNames final : public PassingFiles {
   std::set<std::string> foreign;
 };
 
+// One call fails, as it does where there are no more descriptors.
+class TroubledFiles final : public PassingFiles {
+ public:
+  using PassingFiles::PassingFiles;
+  Result<std::vector<queue::FileEntry>> List(const Path& path) override {
+    if (path == listed) return Fail(ErrorCode::kIo, "opening " + path.string() + ": Too many open files");
+    return PassingFiles::List(path);
+  }
+  Result<std::string> ReadWhole(const Path& path, std::uint64_t max) override {
+    if (path == read) return Fail(ErrorCode::kIo, "opening " + path.string() + ": Too many open files");
+    return PassingFiles::ReadWhole(path, max);
+  }
+  Path listed;
+  Path read;
+};
+
 class DisturbedSpoolTest : public SpoolTest {
  protected:
   // With files_ as they are seen from here.
@@ -121,6 +137,25 @@ TEST_F(DisturbedSpoolTest, MovesAMessageThatTheQueueHasAsSoonAsItMay) {
   EXPECT_THAT(writer_.Addresses("messages-from-a@b.example"), ElementsAre("a@d.example"));
   EXPECT_EQ(intake_->counts().messages_accepted, 1u);
   EXPECT_THAT(intake_->counts().trouble, IsEmpty());
+}
+
+TEST_F(DisturbedSpoolTest, TriesACampaignAgainThatTheDiskCouldNotRead) {
+  TroubledFiles files(*files_);
+  Use(files);
+  int number = 0;
+  for (const char* part : {"", "campaign.toml", "message.eml"}) {
+    const std::string name = "offer" + std::to_string(++number);
+    const fs::path place = spool_ / "work" / name;
+    (*part == '\0' ? files.listed : files.read) = *part == '\0' ? place : place / part;
+    Submit(name, {{"recipients.jsonl", JsonRows(3)}});
+    RunUntilIdle();
+    EXPECT_THAT(intake_->counts().trouble, HasSubstr("Too many open files")) << part;
+    EXPECT_TRUE(fs::exists(place)) << part;
+    files.listed.clear();
+    files.read.clear();
+    RunUntilIdle();
+    EXPECT_EQ(State(name), CampaignState::kRunning);
+  }
 }
 
 TEST_F(DisturbedSpoolTest, FailsACampaignWhoseListIsCutWhileItIsRead) {
@@ -224,8 +259,7 @@ TEST_F(DisturbedSpoolTest, GoesOnWhereTheSpoolWasRemovedAndMadeAgain) {
   // What is watched is the new one, and it is ours.
   WriteParts(spool_ / "tmp" / "offer", {{"recipients.jsonl", JsonRows(3)}});
   fs::rename(spool_ / "tmp" / "offer", spool_ / "new" / "offer");
-  io::Waker waker;
-  intake_->Wait(waker, std::chrono::minutes(10));
+  intake_->Wait(std::chrono::minutes(10));
   while (intake_->RunOnce()) {
   }
   EXPECT_EQ(State("offer"), CampaignState::kRunning);

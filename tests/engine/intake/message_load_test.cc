@@ -65,13 +65,13 @@ TEST_F(MessageLoadTest, RefusesWhatCannotBeSent) {
   Drop("empty.eml", "");
   RunUntilIdle();
   EXPECT_THAT(ErrorOf("no-to.eml"), HasSubstr("no recipient: expected X-Receiver headers"));
-  EXPECT_THAT(ErrorOf("no-from.eml"), HasSubstr("expected one sender"));
+  EXPECT_THAT(ErrorOf("no-from.eml"), HasSubstr("the message has no From header"));
   EXPECT_THAT(ErrorOf("bad-to.eml"), HasSubstr("header To: \"nobody\" is not an address"));
   EXPECT_THAT(ErrorOf("literal.eml"), HasSubstr("header To: [192.0.2.1] is an address literal"));
   EXPECT_THAT(ErrorOf("field.eml"), HasSubstr("c@d.example: field \"name\" has no value"));
   EXPECT_THAT(ErrorOf("nul.eml"), HasSubstr("nul.eml:4:1: a NUL"));
   EXPECT_THAT(ErrorOf("name.eml"), HasSubstr("not a name for a submission"));
-  EXPECT_THAT(ErrorOf("empty.eml"), HasSubstr("expected one sender"));
+  EXPECT_THAT(ErrorOf("empty.eml"), HasSubstr("the message is empty"));
   EXPECT_EQ(intake_->counts().messages_accepted, 0u);
   EXPECT_EQ(writer_.Find("messages-from-a@b.example"), nullptr);
 }

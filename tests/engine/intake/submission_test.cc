@@ -322,6 +322,24 @@ TEST_F(SubmissionTest, ChecksASingleMessageAsIntakeWould) {
   EXPECT_EQ(nameless.problems[0].message, "the message has no From header; write one");
 }
 
+TEST_F(SubmissionTest, RefusesASingleMessageThatIntakeWouldRefuse) {
+  const std::pair<std::string, const char*> cases[] = {
+      {"From: a@b.example\n\nhi\n", "no recipient"},
+      {"From: a@b.example\nTo: c@d.example\n\n{{name}}\n", "c@d.example: field \"name\" has no value"},
+      {"From: a@b.example\nTo: c@d.example\nX-Campaign: a/b\n\nx\n", "not a name for a submission"},
+  };
+  for (const auto& [text, problem] : cases) {
+    Write(root_ / "one.eml", text);
+    const CampaignReport report = CheckCampaign(*options_, *files_, clock_, root_ / "one.eml");
+    ASSERT_EQ(report.problems.size(), 1u) << text;
+    EXPECT_THAT(report.problems[0].message, HasSubstr(problem));
+    const Result<Submitted> handed = Hand(root_ / "one.eml");
+    ASSERT_FALSE(handed) << text;
+    EXPECT_EQ(handed.error().code, ErrorCode::kInvalid);
+    EXPECT_THAT(handed.error().message, HasSubstr(problem));
+  }
+}
+
 TEST(JsonText, EscapesWhatJsonMust) {
   std::string out;
   AppendJsonText(std::string_view("a\"\\\n\0ü\xff\x7f", 9), out);
