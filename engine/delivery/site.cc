@@ -55,15 +55,14 @@ SiteTarget TargetOf(const Options& options, std::string_view domain, const dns::
       names += fmt::format("{}:{},", host.name, host.port.value_or(route.port));
     }
   } else if (mx != nullptr) {
-    std::vector<std::string_view> sorted;
-    for (const dns::MxHost& host : mx->hosts) {
-      target.hosts.push_back(HostOf(host.name, route.port, host.preference));
-      sorted.push_back(host.name);
-    }
+    for (const dns::MxHost& host : mx->hosts) target.hosts.push_back(HostOf(host.name, route.port, host.preference));
     // The resolver shuffles equals; a site must look the same whoever asked. Connections take turns among equals.
     std::ranges::sort(target.hosts, {}, [](const SiteHost& host) { return std::tie(host.preference, host.name); });
-    std::ranges::sort(sorted);
-    for (const std::string_view name : sorted) names += fmt::format("{}:{},", name, route.port);
+    // What is preferred to what is a part of the site, the numbers are not.
+    for (std::size_t i = 0; i < target.hosts.size(); ++i) {
+      if (i > 0 && target.hosts[i].preference != target.hosts[i - 1].preference) names += '>';
+      names += fmt::format("{}:{},", target.hosts[i].name, route.port);
+    }
   }
   target.base_key = fmt::format("{}{}", names, ToText(route.transport));
   if (!target.hosts.empty()) target.provider = options.Providers().OfMx(target.hosts.front().name);

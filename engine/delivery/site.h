@@ -1,7 +1,8 @@
 #pragma once
-// A site: the exact MX set that domains point to (or the fixed hosts of a route), with the port, the transport and the
-// rule of its mail; what connections are opened to. It holds the feeds, the lines of jobs that may go down the same
-// paths, and its paths, one per source in use. SiteTable owns all sites of a core. Single-threaded.
+// A site: the exact MX set that domains point to, in its order of preference (or the fixed hosts of a route), with the
+// port, the transport and the rule of its mail; what connections are opened to. It holds the feeds, the lines of jobs
+// that may go down the same paths, and its paths, one per source in use. SiteTable owns all sites of a core.
+// Single-threaded.
 
 #include <algorithm>
 #include <array>
@@ -41,7 +42,7 @@ struct SiteTarget {
   std::vector<SiteHost> hosts;  // by preference, then name
   RouteOptions route;           // pattern and hosts apart
   std::string provider;         // of its first host; "" if unknown
-  std::string base_key;         // hosts, ports and transport
+  std::string base_key;         // hosts in their order of preference, ports and transport
 
   // What decides the owner core: all sites of a provider live on one, so that its limits are plain integers there.
   [[nodiscard]] const std::string& owner_key() const { return provider.empty() ? base_key : provider; }

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "engine/delivery/site.h"
 #include "tests/engine/delivery/world.h"
 
 namespace postrider::delivery {
@@ -245,6 +246,38 @@ TEST(Parking, DeadSitesMakeRoomForLivingOnes) {
   ASSERT_TRUE(world.RunToEnd(hours(2) + minutes(8))) << "and they expire in time";
   EXPECT_EQ(world.queue.Count(EventKind::kExpired), 4000u);
   EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Preference, IsEachDomainsOwnThoughTheHostsAreTheSame) {
+  World world;
+  Receiver& first = world.AddReceiver("mx1.both.test", {"one.test"}, 10);
+  Receiver& second = world.AddReceiver("mx2.both.test", {"one.test"}, 20);
+  const std::vector<dns::MxHost> hosts = world.names.mx["one.test"].hosts;
+  world.names.mx["two.test"] = world.names.mx["one.test"];
+  world.names.mx["two.test"].hosts = {{hosts[1].name, 10}, {hosts[0].name, 20}};
+  world.Submit({.recipients = Recipients(20, {"one.test", "two.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  const auto all_to = [](const Receiver& receiver, std::string_view domain) {
+    return std::ranges::all_of(receiver.taken,
+                               [domain](const ReceivedMessage& message) { return message.to.ends_with(domain); });
+  };
+  EXPECT_EQ(first.taken.size(), 10u);
+  EXPECT_TRUE(all_to(first, "@one.test"));
+  EXPECT_EQ(second.taken.size(), 10u);
+  EXPECT_TRUE(all_to(second, "@two.test"));
+}
+
+TEST(Preference, CountsAsAnOrderNeitherByItsNumbersNorAmongEquals) {
+  const auto key_of = [](std::vector<dns::MxHost> hosts) {
+    dns::MxAnswer answer;
+    answer.status = dns::MxStatus::kFound;
+    answer.hosts = std::move(hosts);
+    return TargetOf(TestOptions(), "one.test", &answer).base_key;
+  };
+  EXPECT_EQ(key_of({{"a.test", 10}, {"b.test", 20}}), key_of({{"a.test", 1}, {"b.test", 2}}));
+  EXPECT_EQ(key_of({{"a.test", 10}, {"b.test", 10}}), key_of({{"b.test", 5}, {"a.test", 5}}));
+  EXPECT_NE(key_of({{"a.test", 10}, {"b.test", 20}}), key_of({{"a.test", 20}, {"b.test", 10}}));
+  EXPECT_NE(key_of({{"a.test", 10}, {"b.test", 20}}), key_of({{"a.test", 10}, {"b.test", 10}}));
 }
 
 }  // namespace
