@@ -93,6 +93,8 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   [[nodiscard]] const std::string& tls_problem() const { return tls_problem_; }
   [[nodiscard]] TlsDemand demand() const { return demand_; }
   [[nodiscard]] const smtp::ServerOffer* offer() const;
+  // It sends in flights, not in lock-step.
+  [[nodiscard]] bool pipelines() const { return pipelining_allowed_ && offer() != nullptr && offer()->pipelining; }
 
   // io::SocketHandler
   void OnConnected(int error) override;
@@ -183,6 +185,7 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   bool asked_ = false;      // was offered a message since it became ready
   bool quitting_ = false;
   bool advancing_ = false;
+  bool pipelining_allowed_ = true;
   TlsDemand demand_ = TlsDemand::kOpportunistic;
   Monotonic tls_began_{};
   std::string tls_problem_;

@@ -230,7 +230,8 @@ void Connection::BeginConversation() {
   settings.ehlo_name = path_.source.ehlo_name.empty() ? parts_.options->host_name : path_.source.ehlo_name;
   settings.implicit_tls = route.transport == RouteOptions::Transport::kImplicit;
   settings.tls = settings.implicit_tls ? TlsDemand::kNone : demand_;
-  settings.pipelining_allowed = !site.target.hosts[host_].lock_step;
+  pipelining_allowed_ = !site.target.hosts[host_].lock_step.Blocked(now());
+  settings.pipelining_allowed = pipelining_allowed_;
   settings.auth_user = route.auth_user;
   settings.auth_secret = site.auth_secret;
   settings.auth_mechanism = route.auth_mechanism;

@@ -25,6 +25,7 @@ struct Destination;
 struct Domain;
 struct Parts;
 struct Site;
+struct SiteHost;
 
 class Settlement {
  public:
@@ -73,6 +74,9 @@ class Settlement {
   [[nodiscard]] Wall NextDue(const WindowJob& job, Wall not_before) const;
 
   [[nodiscard]] bool TlsFailureIsForgiven(const Connection& connection) const;
+  // What a connection that sends in flights tells of its host.
+  void FlightBroke(SiteHost& host, bool beyond_doubt);
+  static void FlightAnswered(SiteHost& host);
   // A reply about a recipient or its message came: host and path are open. recovered: the path was in trouble.
   void PathAnswered(const Connection& connection, bool recovered);
   // A refusal that is not about a recipient.

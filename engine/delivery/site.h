@@ -24,6 +24,7 @@
 #include "engine/delivery/window.h"
 #include "engine/dns/resolver.h"
 #include "engine/io/loop.h"
+#include "throttle/backoff.h"
 
 namespace postrider::delivery {
 
@@ -32,9 +33,11 @@ struct SiteHost {
   std::uint16_t port = 25;
   std::uint16_t preference = 0;
   std::optional<IpAddress> literal;  // the host was named by its address
-  // It broke under our flights: it is spoken to in lock-step from now on.
-  bool lock_step = false;
-  int flight_breaks = 0;
+  // It breaks under our flights: it is spoken to in lock-step for a while, each time for longer until it has answered
+  // many messages in flights.
+  Backoff lock_step{std::chrono::minutes(30), std::chrono::hours(24)};
+  int flight_breaks = 0;               // since it last proved itself, or was last spoken to in lock-step
+  std::uint32_t flights_answered = 0;  // messages since the last break
 };
 
 // What decides where a domain's mail goes: equal for domains of one site.

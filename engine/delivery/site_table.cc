@@ -24,6 +24,9 @@ constexpr std::size_t kVacantMax = 20'000;
 
 bool StillMatters(const Site& site, Monotonic now) {
   if (site.storm != nullptr && site.storm->KnowsUsual()) return true;
+  if (std::ranges::any_of(site.target.hosts, [now](const SiteHost& host) { return host.lock_step.Blocked(now); })) {
+    return true;
+  }
   return std::ranges::any_of(site.paths, [now](const std::unique_ptr<Path>& path) {
     return path->account.allowance.BlockedUntil() > now ||
            std::ranges::any_of(path->hosts, [now](const PathHost& host) { return host.Blocked(now); });

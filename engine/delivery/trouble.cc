@@ -17,8 +17,10 @@
 namespace postrider::delivery {
 namespace {
 
-// A host that broke the connection so often while messages were in flight is spoken to in lock-step.
+// A host that broke the connection so often while messages were in flight is spoken to in lock-step, unless it answered
+// so many between two of the breaks: lock-step would cost more than they do.
 constexpr int kFlightBreaks = 3;
+constexpr std::uint32_t kFlightsProve = 1000;
 
 Category CategoryOf(const smtp::ConversationEnd& end) {
   using Kind = smtp::ConversationEnd::Kind;
@@ -78,7 +80,9 @@ void Settlement::TlsWorked(Connection& connection) {
   parts_.tls_memory->Worked(host.name, parts_.loop.now().wall);
 }
 
+// What fails where more than TLS is demanded, such as a name in a certificate, must not bring others plaintext.
 void Settlement::TlsFailed(Connection& connection) {
+  if (connection.demand() != TlsDemand::kOpportunistic) return;
   const SiteHost& host = connection.path().site.target.hosts[connection.host()];
   parts_.tls_memory->Failed(host.name, parts_.loop.now().wall);
 }
@@ -121,12 +125,8 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
                       connection.remote_address());
   }
 
-  const smtp::ServerOffer* offer = connection.offer();
-  const bool in_flight_style = offer != nullptr && offer->pipelining && !host.lock_step;
-  if (end.kind == Kind::kProtocol && in_flight_style) {
-    host.lock_step = true;
-    return;
-  }
+  const bool idle = end.stage == Stage::kIdle;
+  if (end.kind == Kind::kProtocol && connection.pipelines() && !idle) return FlightBroke(host, true);
   // A server may close as it likes, between messages or after some: then another connection is all it takes.
   const bool served = connection.replied() > 0 || connection.messages() == 0;
   switch (end.kind) {
@@ -137,15 +137,35 @@ void Settlement::ConnectionEnded(Connection& connection, const smtp::Conversatio
       if (!served || about_path) PathRefused(path, connection.host(), end.stage, judgement, words);
       return;
     }
+    case Kind::kProtocol:  // some say why they close, under another code than 421
+      if (served && idle) return;
+      break;
     case Kind::kBroken:
-      if (served && end.stage == Stage::kIdle) return;
-      if (in_flight_style && ++host.flight_breaks >= kFlightBreaks) host.lock_step = true;
+      if (served && idle) return;
+      if (connection.pipelines()) FlightBroke(host, false);
       if (served) return;
       break;
     default:
       break;
   }
   HostFailed(path, connection.host(), end.stage, category, words, parts_.now(), connection.remote_address());
+}
+
+void Settlement::FlightBroke(SiteHost& host, bool beyond_doubt) {
+  host.flights_answered = 0;
+  // The first flights after a time of lock-step are a probe.
+  const bool again = host.lock_step.failures() > 0;
+  if (!beyond_doubt && !again && ++host.flight_breaks < kFlightBreaks) return;
+  host.flight_breaks = 0;
+  host.lock_step.Fail(parts_.now(), parts_.random.Next());
+}
+
+void Settlement::FlightAnswered(SiteHost& host) {
+  if (host.flight_breaks == 0 && host.lock_step.failures() == 0) return;
+  if (++host.flights_answered < kFlightsProve) return;
+  host.flights_answered = 0;
+  host.flight_breaks = 0;
+  host.lock_step.Succeed();
 }
 
 bool Settlement::TlsFailureIsForgiven(const Connection& connection) const {
@@ -182,6 +202,7 @@ void Settlement::PathAnswered(const Connection& connection, bool recovered) {
   // Only now: a host that greets well and then breaks off has not recovered.
   PathHost& host = path.hosts[connection.host()];
   if (host.failing()) host.Succeed();
+  if (connection.pipelines()) FlightAnswered(path.site.target.hosts[connection.host()]);
   if (path.site.last_failure.stage != Stage::kNone) path.site.last_failure = {};
   Reply words;
   if (std::exchange(host.troubled, false)) {

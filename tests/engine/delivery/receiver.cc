@@ -118,6 +118,7 @@ bool ReceiverSession::Line(std::string_view line, Monotonic now, std::string& ou
     if (script.messages_per_session != 0 && messages_ >= script.messages_per_session) {
       return Say("421 4.7.0 Max message per connection reached", "", out);
     }
+    receiver_.flights += in_.empty() ? 0 : 1;
     message_ = {};
     message_.session = id_;
     message_.number = ++messages_;

@@ -64,6 +64,7 @@ class Receiver final : public Host {
   std::vector<ReceivedMessage> taken;  // 250 was said to them
   std::uint64_t sessions = 0;
   std::uint64_t handshakes = 0;
+  std::uint64_t flights = 0;  // MAIL commands that came with more behind them
   std::uint64_t open = 0;
   std::uint64_t most_open = 0;
   std::uint64_t authenticated = 0;

@@ -213,5 +213,93 @@ TEST(NoTls, IsUsedWhereTheRuleSaysSo) {
   EXPECT_EQ(receiver.handshakes, 0u);
 }
 
+// ---- flights
+
+WorldSettings OneConnection() {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.rules.front().connections = 1;
+  return settings;
+}
+
+TEST(Flights, GoOnWhereABreakIsRare) {
+  World world(OneConnection());
+  Receiver& receiver = world.AddReceiver("mx.good.test", {"good.test"});
+  int asked = 0;
+  receiver.script.on_rcpt = [&asked](const ReceivedMessage& message) {
+    return ++asked % 1500 == 0 && message.number > 1 ? std::string(kReset) : std::string();
+  };
+  world.Submit({.recipients = Recipients(9000, {"good.test"})});
+  ASSERT_TRUE(world.RunToEnd(hours(1)));
+  EXPECT_GE(receiver.flights, 9000u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Flights, AreTriedAgainAfterATimeOfLockStepThatIsLongerAfterTheNextBreak) {
+  WorldSettings settings = OneConnection();
+  RuleOptions& rule = settings.options.rules.front();
+  rule.message_rate = 0.05;
+  rule.messages_per_connection = 5;
+  rule.idle = minutes(5);
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.odd.test", {"odd.test"});
+  bool breaks = true;
+  receiver.script.on_rcpt = [&breaks](const ReceivedMessage& message) {
+    return breaks && message.number == 3 ? std::string(kReset) : std::string();
+  };
+  world.Submit({.recipients = Recipients(2000, {"odd.test"})});
+  const auto flights_within = [&](minutes span) {
+    const std::uint64_t before = receiver.flights;
+    world.RunFor(span);
+    return receiver.flights - before;
+  };
+  EXPECT_GE(flights_within(minutes(6)), 6u);
+  breaks = false;
+  EXPECT_EQ(flights_within(minutes(20)), 0u);
+  world.RunFor(minutes(25));
+  breaks = true;
+  EXPECT_GT(flights_within(minutes(5)), 0u) << "a probe";
+  breaks = false;
+  EXPECT_EQ(flights_within(minutes(50)), 0u) << "one break was enough, and it holds for twice as long";
+  world.RunFor(minutes(30));
+  EXPECT_GE(flights_within(minutes(5)), 14u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Flights, GoOnWhereTheServerSaysWhyItClosesAnIdleConnection) {
+  World world(OneConnection());
+  Receiver& receiver = world.AddReceiver("mx.good.test", {"good.test"});
+  receiver.script.on_content = [](const ReceivedMessage&) {
+    return std::string("250 taken\r\n451 4.4.2 Timeout - closing connection");
+  };
+  world.Submit({.recipients = {"ana@good.test"}});
+  ASSERT_TRUE(world.RunToEnd());
+  world.RunFor(seconds(1));
+  receiver.script.on_content = nullptr;
+  world.Submit({.recipients = Recipients(10, {"good.test"})});
+  ASSERT_TRUE(world.RunToEnd(seconds(5))) << "nor is the host left alone for it";
+  EXPECT_EQ(receiver.flights, 11u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(RequiredTls, ThatFailsBringsNoOtherDomainOfTheHostPlaintext) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  RuleOptions strict;
+  strict.match = *DomainPattern::Parse("strict.test");
+  strict.tls = TlsDemand::kVerified;
+  settings.options.rules.push_back(strict);
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.both.test", {"strict.test", "easy.test"});
+  receiver.script.tls_broken = true;
+  world.Submit({.recipients = Recipients(10, {"strict.test"})});
+  world.RunFor(hours(2));
+  receiver.script.tls_broken = false;
+  world.Submit({.recipients = Recipients(10, {"easy.test"})});
+  ASSERT_TRUE(world.RunToEnd(hours(1)));
+  EXPECT_EQ(receiver.taken.size(), 20u);
+  EXPECT_TRUE(std::ranges::all_of(receiver.taken, &ReceivedMessage::tls));
+}
+
 }  // namespace
 }  // namespace postrider::delivery
