@@ -219,7 +219,7 @@ void Connection::LeaveIdle() {
 }
 
 std::uint32_t Connection::MessagesMax() const {
-  const auto most = static_cast<std::uint32_t>(path_.site.MessagesPerConnection());
+  const auto most = static_cast<std::uint32_t>(path_.site.MessagesPerConnection(parts_.loop.now().wall));
   const std::uint32_t mail_max = conversation_ == nullptr ? 0 : conversation_->offer().mail_max;
   return mail_max == 0 ? most : std::min(most, mail_max);
 }

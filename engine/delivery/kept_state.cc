@@ -22,8 +22,6 @@ constexpr std::string_view kCaps = "cap/";
 constexpr char kPartKind = 'P';
 constexpr char kCapKind = 'M';
 constexpr std::uint8_t kVersion = 1;
-// A receiver may have changed its mind meanwhile; then the cap is found anew.
-constexpr std::chrono::hours kCapHolds{24};
 constexpr int kSweptAtOnce = 16;
 constexpr std::uint64_t kCapMost = 100'000;
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -111,6 +112,9 @@ struct Feed {
   void RemoveReady(const Lane& lane, std::uint32_t jobs);
 };
 
+// A receiver may change its mind about what a connection takes; then that is found anew.
+inline constexpr std::chrono::hours kCapHolds{24};
+
 // What went wrong last before any mail was sent there: what mail that ends without an attempt is told.
 struct SiteFailure {
   Stage stage = Stage::kNone;  // kNone: nothing has
@@ -125,9 +129,12 @@ struct Site {
   [[nodiscard]] Path* FindPath(std::string_view source);
   [[nodiscard]] bool HasReady() const;
   [[nodiscard]] bool HasConnections() const;
-  // By the rule, or what it told us itself, if that is less.
-  [[nodiscard]] int MessagesPerConnection() const {
-    return learned_cap == 0 ? rule.messages_per_connection : std::min(rule.messages_per_connection, learned_cap);
+  // What it told us itself, while that holds; 0: nothing.
+  [[nodiscard]] int LearnedCap(Wall now) const { return now - cap_learned_at < kCapHolds ? learned_cap : 0; }
+  // By the rule, or what it told us, if that is less.
+  [[nodiscard]] int MessagesPerConnection(Wall now) const {
+    const int cap = LearnedCap(now);
+    return cap == 0 ? rule.messages_per_connection : std::min(rule.messages_per_connection, cap);
   }
 
   std::string key;

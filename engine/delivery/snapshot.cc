@@ -292,7 +292,7 @@ void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, 
   const auto found = parts.sites->sites().find(key);
   if (found != parts.sites->sites().end()) {
     const Site& site = *found->second;
-    place.learned_messages_per_connection = static_cast<std::uint32_t>(std::max(0, site.learned_cap));
+    place.learned_messages_per_connection = static_cast<std::uint32_t>(site.LearnedCap(now.wall));
     place.trouble = site.trouble;
     for (const std::unique_ptr<Path>& path : site.paths) place.paths.push_back(SnapshotOf(site, *path, now));
   }

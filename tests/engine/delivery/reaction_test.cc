@@ -374,5 +374,31 @@ TEST(Guards, AnOwnNetworkThatIsDownIsNobodysFault) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, ACapIsFoundAnewAfterADayAlsoWhereMailNeverStops) {
+  WorldSettings settings = SettingsWith(
+      {Rule("too many messages", Category::kThrottled, Scope::kConnection, {.kind = ActionKind::kReconnect})});
+  RuleOptions& rule = settings.options.rules.front();
+  rule.connections = 1;
+  rule.message_rate = 0.05;
+  rule.idle = minutes(5);
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  bool refuses = true;
+  std::uint32_t longest = 0;
+  receiver.script.on_mail = [&](const ReceivedMessage& message) {
+    longest = std::max(longest, message.number);
+    return refuses && message.number > 1 ? std::string("452 too many messages") : std::string();
+  };
+  world.Submit({.recipients = Recipients(6000, {"one.test"})});
+  world.RunFor(minutes(5));
+  ASSERT_EQ(longest, 2u);
+  refuses = false;
+  longest = 0;
+  world.RunFor(hours(22));
+  EXPECT_EQ(longest, 1u);
+  world.RunFor(hours(3));
+  EXPECT_GT(longest, 10u);
+}
+
 }  // namespace
 }  // namespace postrider::delivery
