@@ -247,8 +247,17 @@ void Settlement::EndWithoutAttempt(WindowJob& job, LaneEnd end) {
       break;
     case LaneEnd::kExpired:
     case LaneEnd::kNone:
-      facts.kind = EventKind::kExpired;
       facts.category = Category::kMessageExpired;
+      if (attempt.unknown_count > 0) {
+        facts.kind = EventKind::kUnknown;
+        facts.scope = Scope::kMessage;
+        sentence = fmt::format(
+            "the campaign's time is over after {} attempts; one was sent whole, but its final reply never came: it may "
+            "have been delivered",
+            attempt.attempts);
+        break;
+      }
+      facts.kind = EventKind::kExpired;
       if (attempt.attempts == 0) {
         sentence = WhyNeverAttempted(facts, *job.lane->domain);
         break;

@@ -297,5 +297,17 @@ TEST(Outcome, NamesAllThatTheLogMustTell) {
   EXPECT_GT(event.smtp_seconds, 0);
 }
 
+TEST(MidFlight, AnUnknownWhoseTimeIsOverBeforeItsNextAttemptStaysUnknown) {
+  World world;
+  world.AddReceiver("mx.lossy.test", {"lossy.test"}).script.on_content = [](const ReceivedMessage&) {
+    return std::string(kReset);
+  };
+  world.Submit({.recipients = {"ana@lossy.test"}, .expires_after = minutes(10)});
+  ASSERT_TRUE(world.RunToEnd(hours(1)));
+  EXPECT_EQ(world.queue.Count(EventKind::kUnknown), 1u);
+  EXPECT_TRUE(EventsOf(world, "ana@lossy.test").back().final);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 }  // namespace
 }  // namespace postrider::delivery
