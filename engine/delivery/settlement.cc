@@ -20,6 +20,10 @@ using queue::EventKind;
 // A job that comes back this often without a word about it is charged with an attempt after all: it may be what breaks
 // the connections, or what the path is refused for, and must not hold up the rest for ever.
 constexpr std::uint32_t kReturnsMax = 5;
+// A mailbox that is called bad only for now is believed to be after so many such replies, each so long after the one
+// before it: by then a directory that was out of reach is back.
+constexpr std::uint8_t kBadMailboxMost = 3;
+constexpr std::chrono::hours kBadMailboxApart{1};
 // So many recipients in a row may be refused for now, for a reason of ours, before the path backs off.
 constexpr int kBusyForgiven = 2;
 
@@ -44,6 +48,7 @@ struct Settlement::Facts {
   std::string_view text;
   std::optional<Wall> next_due;
   std::uint8_t unknown_count = 0;
+  bool bad_mailbox = false;  // it said so for now, and that counts
   std::uint64_t bytes = 0;
   const ReplyRule* rule = nullptr;  // that bounced it
   const Path* path = nullptr;
@@ -110,12 +115,25 @@ void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp:
   }
 }
 
+bool Settlement::SaysBadMailboxAgain(const WindowJob& job, const Verdict& verdict, const Reply& reply) const {
+  if (!reply.Transient() || verdict.fate != Fate::kDeferred || verdict.category != Category::kBadMailbox ||
+      verdict.scope != Scope::kRecipient) {
+    return false;
+  }
+  const queue::AttemptState& attempt = job.job().attempt;
+  return attempt.bad_mailbox_count == 0 || parts_.loop.now().wall - attempt.last_bad_mailbox >= kBadMailboxApart;
+}
+
 void Settlement::Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result) {
   if (result.stage == Stage::kContent) {
     parts_.counts.message_seconds.Observe(
         std::chrono::duration<double>(parts_.now() - facts.flight->started.monotonic).count());
   }
   Judgement judgement = Judge(path.site, result.reply, result.stage);
+  facts.bad_mailbox = SaysBadMailboxAgain(job, judgement.verdict, result.reply);
+  if (facts.bad_mailbox && job.job().attempt.bad_mailbox_count + 1 >= kBadMailboxMost) {
+    judgement.verdict.fate = Fate::kBounced;
+  }
   const bool suppresses = judgement.verdict.fate == Fate::kBounced && judgement.rule != nullptr &&
                           judgement.rule->suppress != ReplyRule::Suppress::kNo;
   CountForGuards(job, path, judgement.verdict);
@@ -355,7 +373,8 @@ void Settlement::Write(WindowJob& job, const Facts& facts) {
                                                       : now.wall;
     outcome.unknown_count = facts.unknown_count;
     outcome.bad_mailbox_count = of.attempt.bad_mailbox_count;
-    outcome.last_bad_mailbox = of.attempt.last_bad_mailbox;
+    if (facts.bad_mailbox && outcome.bad_mailbox_count < kBadMailboxMost) ++outcome.bad_mailbox_count;
+    outcome.last_bad_mailbox = facts.bad_mailbox ? now.wall : of.attempt.last_bad_mailbox;
     outcome.needs_smtputf8 = of.needs_smtputf8;
     outcome.fields = of.fields;
   }

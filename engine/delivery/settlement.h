@@ -65,6 +65,7 @@ class Settlement {
  private:
   struct Facts;  // what an outcome says beside the job
   void Replied(Facts& facts, WindowJob& job, Path& path, const smtp::MessageResult& result);
+  [[nodiscard]] bool SaysBadMailboxAgain(const WindowJob& job, const Verdict& verdict, const Reply& reply) const;
   void Unknown(Facts& facts, WindowJob& job, Path& path);
   void Defer(Facts& facts, WindowJob& job);
   [[nodiscard]] static std::string WhyNeverAttempted(Facts& facts, const Domain& domain);

@@ -208,6 +208,8 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
     job.attempt.code = record.last.code;
     job.attempt.reply_text = keep(record.last.reply.substr(0, 40));
     job.attempt.unknown_count = record.unknown_count;
+    job.attempt.bad_mailbox_count = record.bad_mailbox_count;
+    job.attempt.last_bad_mailbox = record.last_bad_mailbox;
     taken.jobs.push_back(job);
     const auto same = [&job](const auto& one) { return one->id == job.id.campaign; };
     if (std::ranges::none_of(taken.campaigns, same)) {
@@ -293,6 +295,8 @@ void MemoryQueue::Settle(const queue::Outcome& outcome) {
   record.first_attempt = outcome.first_attempt;
   record.source = event.source;
   record.unknown_count = outcome.unknown_count;
+  record.bad_mailbox_count = outcome.bad_mailbox_count;
+  record.last_bad_mailbox = outcome.last_bad_mailbox;
   record.fields = outcome.fields;
   rows.retries[{*event.next_due, record.id}] = &record;
 }

@@ -57,6 +57,8 @@ class MemoryQueue {
     std::string source;
     queue::Event last;
     std::uint8_t unknown_count = 0;
+    std::uint8_t bad_mailbox_count = 0;
+    Wall last_bad_mailbox{};
   };
   [[nodiscard]] const Record& Find(const std::string& address) const;
   [[nodiscard]] std::uint64_t Count(queue::EventKind kind) const;  // jobs that ended so

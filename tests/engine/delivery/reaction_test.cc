@@ -400,5 +400,38 @@ TEST(Reaction, ACapIsFoundAnewAfterADayAlsoWhereMailNeverStops) {
   EXPECT_GT(longest, 10u);
 }
 
+TEST(BadMailboxForNow, BouncesAtTheThirdReplyThatSaysSoAnHourAfterTheOneBefore) {
+  World world(SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage& message) {
+    return message.to.starts_with("ana") ? std::string("450 4.1.1 NoSuchUser") : std::string("450 4.2.0 greylisted");
+  };
+  world.Submit({.recipients = {"ana@one.test", "bo@one.test"}});
+  const Wall begun = world.now().wall;
+  ASSERT_TRUE(world.RunUntil([&] { return world.queue.Count(EventKind::kBounced) == 1; }, hours(12)));
+  const std::vector<queue::Event>& events = world.queue.events();
+  const auto bounce = std::ranges::find(events, EventKind::kBounced, &queue::Event::kind);
+  EXPECT_EQ(bounce->recipient, "ana@one.test");
+  EXPECT_EQ(bounce->code, 450);
+  EXPECT_TRUE(bounce->final);
+  EXPECT_GE(bounce->time, begun + hours(2));
+  EXPECT_TRUE(world.queue.suppressions().empty()) << "its rule does not ask for it";
+  world.RunFor(hours(12));
+  EXPECT_EQ(world.queue.queued(), 1u) << "other words never do";
+}
+
+TEST(BadMailboxForNow, IsHeldBackByAStormAsOthersAre) {
+  WorldSettings settings = SettingsWith({Rule("NoSuchUser", Category::kBadMailbox, Scope::kRecipient, {})});
+  settings.options.guard.campaign_pause_bounces = 2;  // never
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("450 4.1.1 NoSuchUser"); };
+  world.Submit({.recipients = Recipients(2000, {"one.test"})});
+  world.RunFor(hours(6));
+  EXPECT_GT(world.queue.Count(EventKind::kBounced), 50u);
+  EXPECT_LT(world.queue.Count(EventKind::kBounced), 500u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 }  // namespace
 }  // namespace postrider::delivery
