@@ -246,11 +246,22 @@ std::optional<smtp::Envelope> Connection::NextMessage() {
     const message::Template& content = *compiled->content;
     return smtp::Envelope{.from = job->lane->campaign->spec().envelope_from,
                           .to = of.address,
-                          .size_estimate = content.EstimateSize(of.fields),
+                          .size_estimate = SizeOf(flight),
                           .needs_8bit = content.needs_8bit(),
                           .needs_smtputf8 = of.needs_smtputf8 || content.needs_smtputf8()};
   }
   return std::nullopt;
+}
+
+// An upper estimate, unless the server's limit lies below it: then the size itself decides.
+std::uint64_t Connection::SizeOf(const Flight& flight) const {
+  const message::Template& content = *flight.compiled->content;
+  const std::uint64_t estimate = content.EstimateSize(flight.job->job().fields);
+  const std::uint64_t limit = conversation_->offer().size_limit;
+  if (limit == 0 || estimate <= limit) return estimate;
+  std::string rendered;
+  const Result<void> done = content.Render(parts_.settlement->RenderJobOf(*flight.job, *flight.compiled), rendered);
+  return done ? rendered.size() : estimate;
 }
 
 bool Connection::RenderContent(std::string& out) {

@@ -146,6 +146,7 @@ class Connection final : public io::SocketHandler, public smtp::ConversationOwne
   void ArmTimer();
   void ArmAt(Monotonic due);
   [[nodiscard]] std::uint32_t MessagesMax() const;
+  [[nodiscard]] std::uint64_t SizeOf(const Flight& flight) const;
   [[nodiscard]] bool UsedUp() const { return messages_ >= MessagesMax(); }
   void Trace(TraceDirection direction, int code, std::string_view text);
   void KeepFailure(std::string_view problem);

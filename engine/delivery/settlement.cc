@@ -104,14 +104,20 @@ void Settlement::MessageDone(Connection& connection, Flight& flight, const smtp:
       facts.category = Category::kBadConnection;
       facts.text = SaidBy(result);
       return Return(facts, job);
-    case smtp::MessageEnd::kUnsupported:
+    case smtp::MessageEnd::kUnsupported: {
       parts_.admission->Returned(job, path);
-      // The receiver's own EHLO says that it takes no such message; to try again would change nothing.
-      facts.kind = EventKind::kBounced;
-      facts.final = true;
       facts.category = Category::kContentRelated;
       facts.stage = Stage::kMail;
+      // The EHLO of a host that is preferred says what the receiver takes; to try again would change nothing. A backup
+      // that takes less, or one that answered only to HELO, does not speak for it.
+      const std::vector<SiteHost>& hosts = path.site.target.hosts;
+      if (!connection.offer()->esmtp || hosts[connection.host()].preference != hosts.front().preference) {
+        return Defer(facts, job);
+      }
+      facts.kind = EventKind::kBounced;
+      facts.final = true;
       return Write(job, facts);
+    }
   }
 }
 

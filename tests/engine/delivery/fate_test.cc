@@ -1,5 +1,6 @@
 // What replies do to a recipient: delivered, deferred by schedule, bounced, unknown; and what only holds the path.
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -307,6 +308,57 @@ TEST(MidFlight, AnUnknownWhoseTimeIsOverBeforeItsNextAttemptStaysUnknown) {
   EXPECT_EQ(world.queue.Count(EventKind::kUnknown), 1u);
   EXPECT_TRUE(EventsOf(world, "ana@lossy.test").back().final);
   EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Unsupported, BouncesByTheSizeItselfNotByAnEstimate) {
+  World world;
+  Receiver& receiver = world.AddReceiver("mx.small.test", {"small.test"});
+  CampaignPlan plan{.recipients = {"ana@small.test"}};
+  plan.message = "From: news@sender.test\r\nSubject: {{to}}{{to}}{{to}}{{to}}{{to}}\r\n\r\nhello\r\n";
+  world.Submit(plan);
+  ASSERT_TRUE(world.RunToEnd());
+  const std::size_t size = receiver.taken.at(0).content.size();
+  world.RunFor(minutes(5));
+  receiver.script.extensions = {fmt::format("SIZE {}", size)};
+  world.Submit(plan);
+  ASSERT_TRUE(world.RunToEnd());
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 2u);
+  world.RunFor(minutes(5));
+  receiver.script.extensions = {fmt::format("SIZE {}", size - 1)};
+  world.Submit(plan);
+  ASSERT_TRUE(world.RunToEnd());
+  EXPECT_EQ(world.queue.Count(EventKind::kBounced), 1u);
+}
+
+TEST(Unsupported, IsNotForABackupToSay) {
+  World world;
+  Receiver& first = world.AddReceiver("mx1.two.test", {"two.test"}, 10);
+  Receiver& backup = world.AddReceiver("mx2.two.test", {"two.test"}, 20);
+  first.script.listening = false;
+  backup.script.extensions = {"SIZE 100"};
+  world.Submit({.recipients = {"ana@two.test"}});
+  world.RunFor(minutes(1));
+  EXPECT_EQ(EventsOf(world, "ana@two.test").size(), 1u);
+  EXPECT_EQ(world.queue.queued(), 1u);
+  first.script.listening = true;
+  ASSERT_TRUE(world.RunToEnd(hours(2)));
+  EXPECT_EQ(first.taken.size(), 1u);
+}
+
+TEST(Unsupported, IsNotForAServerToSayThatRefusedEhlo) {
+  World world;
+  Receiver& receiver = world.AddReceiver("mx.old.test", {"old.test"});
+  receiver.script.ehlo = "502 5.5.1 not now";
+  CampaignPlan plan{.recipients = {"ana@old.test"}};
+  plan.message = "From: <caf\xc3\xa9@sender.test>\r\nSubject: hello\r\n\r\nhello\r\n";
+  world.Submit(plan);
+  world.RunFor(minutes(1));
+  ASSERT_EQ(EventsOf(world, "ana@old.test").size(), 1u);
+  EXPECT_EQ(EventsOf(world, "ana@old.test")[0].kind, EventKind::kDeferred);
+  EXPECT_TRUE(EventsOf(world, "ana@old.test")[0].reply.contains("SMTPUTF8"));
+  receiver.script.ehlo.clear();
+  ASSERT_TRUE(world.RunToEnd(hours(2)));
+  EXPECT_EQ(receiver.taken.size(), 1u);
 }
 
 }  // namespace

@@ -89,7 +89,9 @@ bool ReceiverSession::Line(std::string_view line, Monotonic now, std::string& ou
     in_ = Scramble(in_);
     return std::exchange(greeted_, true) || Say(script.banner, "", out);
   }
+  if (line.starts_with("HELO")) return Say("", "250 mx greets you", out);
   if (line.starts_with("EHLO")) {
+    if (!script.ehlo.empty()) return Say(script.ehlo, "", out);
     std::string reply = "250-mx greets you\r\n";
     for (const std::string& extension : script.extensions) reply += "250-" + extension + "\r\n";
     if (script.offers_tls && !tls_) reply += "250-STARTTLS\r\n";

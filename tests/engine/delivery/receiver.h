@@ -37,6 +37,7 @@ struct ReceiverScript {
   std::chrono::microseconds sending{0};  // until the client hears that its bytes have left
   std::string banner = "220 mx ESMTP";
   std::vector<std::string> extensions = {"PIPELINING", "8BITMIME", "SMTPUTF8", "SIZE 50000000", "ENHANCEDSTATUSCODES"};
+  std::string ehlo;  // instead of these; HELO is understood in any case
   bool offers_tls = true;
   bool implicit_tls = false;               // from the first byte, as on port 465
   std::string auth;                        // the one AUTH PLAIN argument that is accepted, in base64
