@@ -169,6 +169,12 @@ Result<void> Daemon::Open() {
   auto store = queue::OpenJobStore(options_->queue, now.wall);
   if (!store) return Fail("queue", std::move(store).error());
   store_ = *std::move(store);
+  for (const auto& [key, record] : store_->ReadState(SharedLimits::kPrefix)) {
+    const Result<void> known = limits_->Remember(now, key, record);
+    if (known) continue;
+    observe::LogWarning(key + " begins anew: " + known.error().message);
+    unsaved_limits_[key].clear();
+  }
   auto log = observe::OpenDeliveryLog(options_->log, store_->run(), now.wall, options_->accounting);
   if (!log) return Fail("delivery log", std::move(log).error());
   log_ = *std::move(log);
@@ -290,8 +296,27 @@ bool Daemon::TryPost(std::size_t core, const delivery::CoreCommand& command) {
   return true;
 }
 
+// What slow rates of sources, pools, campaigns and the whole sender have taken. What cannot be handed over now is
+// handed over later.
+void Daemon::SaveLimits() {
+  for (auto& [key, record] : limits_->Unsaved(clock_->Read())) unsaved_limits_[key] = std::move(record);
+  if (unsaved_limits_.empty()) return;
+  const bool left = door_.Leave([records = unsaved_limits_](StoreTurn& turn) -> Result<void> {
+    for (const auto& [key, record] : records) {
+      if (record.empty()) {
+        turn.store.DeleteState(key);
+      } else {
+        turn.store.PutState(key, record);
+      }
+    }
+    return {};
+  });
+  if (left) unsaved_limits_.clear();
+}
+
 void Daemon::Watch() {
   live_.Watch();
+  SaveLimits();
   const OptionsPtr now_valid = live_.get();
   const double queue_free = files_->FreeShare(now_valid->queue.directory).value_or(1);
   const double log_free = files_->FreeShare(now_valid->log.directory).value_or(1);
@@ -606,6 +631,7 @@ bool Daemon::Stop() {
   stop_intake_ = true;
   bool whole = wait_for([&] { return intake_finished_.load(); });
   whole = StopCores(conversations, wait_for) && whole;
+  SaveLimits();
   // From here on nobody asks the store for anything new; what the operator asked before is still answered.
   door_.Close();
   stop_store_ = true;

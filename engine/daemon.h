@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -50,7 +51,7 @@ class Daemon : public observe::Control {
 
   // Opens the queue and starts everything. On failure nothing runs but what could not be stopped.
   [[nodiscard]] Result<void> Start();
-  // Once a second or so: disks, the store's trouble, limits that are over, a configuration that has changed.
+  // Once a second or so: disks, the store's trouble, limits that are over or to be saved, a changed configuration.
   void Watch();
   // The orderly end. False: something could not be made durable (the sentence is in the operator's log); the queue
   // still holds it.
@@ -98,6 +99,7 @@ class Daemon : public observe::Control {
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
   void StopSending(std::string reason);
+  void SaveLimits();
 
   const std::filesystem::path config_file_;
   OptionsPtr options_;  // of the start; from then on live_ has them
@@ -116,7 +118,8 @@ class Daemon : public observe::Control {
   ThrottleDoor throttle_door_;
   TraceDesk trace_desk_;
   const std::shared_ptr<SharedLimits> limits_ = std::make_shared<SharedLimits>();
-  ReplyClassifierPtr classifier_;  // of the start; a reload hands the cores another
+  std::map<std::string, std::string> unsaved_limits_;  // by key; an empty record is to be deleted
+  ReplyClassifierPtr classifier_;                      // of the start; a reload hands the cores another
   std::vector<std::unique_ptr<CoreUnit>> units_;
   std::unique_ptr<StoreLoop> store_loop_;
   std::unique_ptr<ReaderLoop> reader_loop_;

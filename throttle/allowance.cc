@@ -7,6 +7,7 @@
 
 #include "config/check.h"
 #include "throttle/allowance_parts.h"
+#include "throttle/saved_bucket.h"
 
 namespace postrider {
 namespace {
@@ -24,8 +25,6 @@ constexpr std::chrono::seconds kLongestStop = StateReader::kFarthest;
 constexpr int kCleanPerConnection = 20;
 // Complaints about the number of connections come from all of them at once.
 constexpr std::chrono::seconds kConnectionsLoweredAtMostEach{60};
-// A bucket that takes longer than this to leak away outlives a restart.
-constexpr double kSlowSeconds = 2;
 
 }  // namespace
 

@@ -112,7 +112,7 @@ class Allowance {
   // ---- what it tells
   // Stopped or refused, and not yet proven to be well again.
   [[nodiscard]] bool Probing() const { return troubled_; }
-  // Nothing is stopped, lowered, paused or in doubt: but for what it sent of late, it is as new.
+  // Nothing is stopped, lowered, paused or in doubt: but for what it has sent, it is as new.
   [[nodiscard]] bool AtRest(Monotonic now) const {
     return !Lowered(now) && !paused_ && BlockedUntil() <= now && connections_ == 0 && in_flight_ == 0;
   }
@@ -155,6 +155,8 @@ class Allowance {
   [[nodiscard]] std::string Encode(const Now& now) const;
   // Into a new allowance, before its first message. An error's sentence says why nothing was restored.
   Result<void> Restore(const Now& now, std::string_view record);
+  // When the buckets of that record will have leaked away, whatever rule comes to hold.
+  [[nodiscard]] static Wall SavedEmptyAt(std::string_view record);
 
  private:
   static constexpr std::chrono::minutes kReserveHolds{10};

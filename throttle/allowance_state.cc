@@ -6,6 +6,7 @@
 
 #include "throttle/allowance.h"
 #include "throttle/allowance_parts.h"
+#include "throttle/saved_bucket.h"
 #include "throttle/state_record.h"
 
 namespace postrider {
@@ -43,6 +44,7 @@ enum Field : std::uint8_t {
   kRateAside = 25,
   kConnectAside = 26,
   kAdaptiveAside = 27,
+  kEmptyAt = 28,
 };
 
 int ToInt(std::uint64_t number, int most) {
@@ -104,7 +106,9 @@ std::string Allowance::EncodeWith(const Now& now, bool ahead) const {
     if (value > 0) writer.Number(field, static_cast<std::uint64_t>(value));
   };
   writer.Moment(kSavedAt, now.wall);
-  const auto bucket = [&writer, moment](std::uint8_t depth, std::uint8_t aside, const Gcra& of) {
+  Wall empty_at = now.wall;
+  const auto bucket = [&](std::uint8_t depth, std::uint8_t aside, const Gcra& of) {
+    empty_at = std::max(empty_at, EmptyAt(of, now));
     writer.Real(depth, of.Depth(moment));
     if (const double left = of.Aside(moment); left > 0) writer.Real(aside, left);
   };
@@ -116,6 +120,7 @@ std::string Allowance::EncodeWith(const Now& now, bool ahead) const {
     writer.Text(kAdaptive, adaptive.fields());
     bucket(kAdaptiveDepth, kAdaptiveAside, adaptive_bucket_);
   }
+  writer.Moment(kEmptyAt, empty_at);
   until(kStoppedUntil, stopped_until_);
   writer.Number(kLastStop, static_cast<std::uint64_t>(last_stop_.count()));
   count(kRefusals, refusals_);
@@ -271,6 +276,15 @@ void Allowance::Record::Read(const StateReader& reader, const Now& now) {
     default:
       break;
   }
+}
+
+Wall Allowance::SavedEmptyAt(std::string_view record) {
+  Wall empty_at{};
+  Result<StateReader> reader = StateReader::Open(record, kKind, kVersion);
+  while (reader && reader->Next()) {
+    if (reader->field() == kEmptyAt) empty_at = reader->Moment().value_or(Wall());
+  }
+  return empty_at;
 }
 
 Result<void> Allowance::Restore(const Now& now, std::string_view record) {

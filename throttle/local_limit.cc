@@ -11,6 +11,11 @@ void LocalLimit::Set(Monotonic now, const std::optional<RateLimit>& rate, std::o
   most_connections_ = connections;
 }
 
+void LocalLimit::Restore(Monotonic now, const SavedBucket& saved) {
+  if (has_rate_) saved.Restore(rate_, now);
+  saved_.Found(saved);
+}
+
 Admission LocalLimit::AskMessage(Monotonic now, double reserve) const {
   if (!has_rate_) return {now, Limit::kNone};
   const Monotonic earliest = rate_.Earliest(now, rate_.ReserveOf(reserve));

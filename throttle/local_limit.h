@@ -4,11 +4,13 @@
 // binds. One owner, one thread; time is an argument.
 
 #include <optional>
+#include <string>
 
 #include "config/rate_limit.h"
 #include "config/time.h"
 #include "throttle/gcra.h"
 #include "throttle/limit.h"
+#include "throttle/saved_bucket.h"
 
 namespace postrider {
 
@@ -33,12 +35,24 @@ class LocalLimit {
   [[nodiscard]] int connections() const { return connections_; }
   [[nodiscard]] bool limited() const { return has_rate_ || most_connections_.has_value(); }
   [[nodiscard]] const Gcra& bucket() const { return rate_; }
+  // Nothing taken is still to leak away.
+  [[nodiscard]] bool AtRest(Monotonic now) const { return !has_rate_ || rate_.Depth(now) + rate_.Aside(now) <= 0; }
+
+  // As BucketWriter::Write.
+  [[nodiscard]] std::optional<std::string> Unsaved(const Now& now) {
+    return saved_.Write(now, has_rate_ ? &rate_ : nullptr);
+  }
+  // As BucketWriter::Move.
+  [[nodiscard]] bool MoveSaved() { return saved_.Move(); }
+  // Once its rate is set.
+  void Restore(Monotonic now, const SavedBucket& saved);
 
  private:
   Limit rate_name_;
   Limit connections_name_;
   bool has_rate_ = false;
   Gcra rate_;
+  BucketWriter saved_;
   std::optional<int> most_connections_;
   int connections_ = 0;
 };

@@ -5,8 +5,9 @@
 #include <cmath>
 #include <utility>
 
+#include <fmt/format.h>
+
 #include "config/check.h"
-#include "throttle/state_record.h"
 
 namespace postrider {
 namespace {
@@ -24,10 +25,6 @@ constexpr std::chrono::milliseconds kComesWithin{20};
 constexpr std::chrono::milliseconds kAskAgain{50};
 constexpr std::chrono::milliseconds kConnectAgain{200};
 constexpr std::chrono::milliseconds kWantsConnectionFor{500};
-
-constexpr char kKind = 'S';
-constexpr std::uint8_t kVersion = 1;
-enum Field : std::uint8_t { kDepth = 1, kSavedAt };
 
 Monotonic::duration ToDuration(double seconds) {
   return std::chrono::ceil<Monotonic::duration>(std::chrono::duration<double>(std::min(seconds, 86'400.0)));
@@ -76,30 +73,15 @@ std::uint64_t SharedLimit::lock_count() const {
   return locks_;
 }
 
-std::string SharedLimit::Encode(const Now& now) const {
+std::optional<std::string> SharedLimit::Unsaved(const Now& now) {
   const std::lock_guard lock(mutex_);
-  StateWriter writer;
-  writer.Real(kDepth, bucket_.Depth(now.monotonic) + bucket_.Aside(now.monotonic) + HeldByAll());
-  writer.Moment(kSavedAt, now.wall);
-  return writer.Finish(kKind, kVersion);
+  return saved_.Write(now, rate_ ? &bucket_ : nullptr, HeldByAll());
 }
 
-Result<void> SharedLimit::Restore(const Now& now, std::string_view record) {
-  Result<StateReader> reader = StateReader::Open(record, kKind, kVersion);
-  if (!reader) return std::unexpected(std::move(reader.error()));
-  std::optional<double> depth;
-  std::optional<Wall> saved_at;
-  while (reader->Next()) {
-    if (reader->field() == kDepth) depth = reader->Real();
-    if (reader->field() == kSavedAt) saved_at = reader->Moment();
-  }
-  if (!reader->sound() || !depth || !saved_at || *depth < 0) {
-    return Fail(ErrorCode::kCorrupt, "the saved state of a shared limit is malformed");
-  }
+void SharedLimit::Restore(Monotonic now, const SavedBucket& saved) {
   const std::lock_guard lock(mutex_);
-  const double away_seconds = std::chrono::duration<double>(std::max(now.wall - *saved_at, Wall::duration(0))).count();
-  bucket_.Restore(now.monotonic, *depth, 0, away_seconds);
-  return {};
+  saved.Restore(bucket_, now);
+  saved_.Found(saved);
 }
 
 std::size_t SharedLimit::Join() {
@@ -403,8 +385,16 @@ void LeaseSet::Disconnected() const {
 
 // ---- SharedLimits
 
-std::shared_ptr<SharedLimit> SharedLimits::Get(Kind kind, std::string_view name) {
-  const std::lock_guard lock(mutex_);
+namespace {
+
+std::string SavedKey(SharedLimits::Kind kind, std::string_view name) {
+  constexpr std::array<std::string_view, 4> kKinds{"sender", "pool", "source", "campaign"};
+  return fmt::format("{}{}/{}", SharedLimits::kPrefix, kKinds[static_cast<std::size_t>(kind)], name);
+}
+
+}  // namespace
+
+const std::shared_ptr<SharedLimit>& SharedLimits::GetLocked(Kind kind, std::string_view name) {
   std::shared_ptr<SharedLimit>& limit = limits_[Key(kind, name)];
   if (limit != nullptr) return limit;
   switch (kind) {
@@ -424,6 +414,11 @@ std::shared_ptr<SharedLimit> SharedLimits::Get(Kind kind, std::string_view name)
   return limit;
 }
 
+std::shared_ptr<SharedLimit> SharedLimits::Get(Kind kind, std::string_view name) {
+  const std::lock_guard lock(mutex_);
+  return GetLocked(kind, name);
+}
+
 std::shared_ptr<SharedLimit> SharedLimits::Find(Kind kind, std::string_view name) const {
   const std::lock_guard lock(mutex_);
   const auto found = limits_.find(Key(kind, name));
@@ -432,7 +427,37 @@ std::shared_ptr<SharedLimit> SharedLimits::Find(Kind kind, std::string_view name
 
 void SharedLimits::Set(Kind kind, std::string_view name, Monotonic now, const std::optional<RateLimit>& rate,
                        std::optional<int> connections) {
-  Get(kind, name)->Set(now, rate, connections);
+  const std::lock_guard lock(mutex_);
+  SharedLimit& limit = *GetLocked(kind, name);
+  limit.Set(now, rate, connections);
+  if (!rate) return;
+  if (const auto saved = remembered_.find(SavedKey(kind, name)); saved != remembered_.end()) {
+    limit.Restore(now, saved->second);
+    remembered_.erase(saved);
+  }
+}
+
+Result<void> SharedLimits::Remember(const Now& now, std::string_view key, std::string_view record) {
+  Result<SavedBucket> saved = SavedBucket::Read(now, record);
+  if (!saved) return std::unexpected(std::move(saved).error());
+  const std::lock_guard lock(mutex_);
+  remembered_.insert_or_assign(std::string(key), *saved);
+  return {};
+}
+
+std::vector<std::pair<std::string, std::string>> SharedLimits::Unsaved(const Now& now) {
+  std::vector<std::pair<std::string, std::string>> records;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [key, limit] : limits_) {
+    if (auto record = limit->Unsaved(now)) records.emplace_back(SavedKey(key.first, key.second), *std::move(record));
+  }
+  // Of what nobody has set again: a campaign that is over, a source that is no more.
+  std::erase_if(remembered_, [&](const auto& entry) {
+    if (entry.second.empty_at > now.wall) return false;
+    records.emplace_back(entry.first, std::string());
+    return true;
+  });
+  return records;
 }
 
 void SharedLimits::Sweep(Monotonic now) {

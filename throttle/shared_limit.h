@@ -21,11 +21,11 @@
 #include <utility>
 #include <vector>
 
-#include "config/error.h"
 #include "config/rate_limit.h"
 #include "config/time.h"
 #include "throttle/gcra.h"
 #include "throttle/limit.h"
+#include "throttle/saved_bucket.h"
 
 namespace postrider {
 
@@ -49,10 +49,10 @@ class SharedLimit {
   // How often leases took the lock.
   [[nodiscard]] std::uint64_t lock_count() const;
 
-  // The bucket's depth; what is leased counts as used.
-  [[nodiscard]] std::string Encode(const Now& now) const;
-  // Before the first lease asks.
-  Result<void> Restore(const Now& now, std::string_view record);
+  // As BucketWriter::Write; what is leased counts as used.
+  [[nodiscard]] std::optional<std::string> Unsaved(const Now& now);
+  // Once its rate is set, and before the first lease asks.
+  void Restore(Monotonic now, const SavedBucket& saved);
 
  private:
   friend class Lease;
@@ -109,6 +109,7 @@ class SharedLimit {
   mutable std::mutex mutex_;
   std::optional<RateLimit> rate_;
   Gcra bucket_;
+  BucketWriter saved_;
   std::optional<int> most_connections_;
   int connections_ = 0;
   std::vector<Holder> holders_;
@@ -195,9 +196,20 @@ class SharedLimits {
   void Sweep(Monotonic now);
   [[nodiscard]] std::size_t size() const;
 
+  // ---- over a restart: one record for each whose rate is slow
+  static constexpr std::string_view kPrefix = "limit/shared/";
+  // What was saved under a key of that prefix in the last run: restored when the limit gets its rate. An error's
+  // sentence says why it is not. Before the first Set.
+  Result<void> Remember(const Now& now, std::string_view key, std::string_view record);
+  // Each key with the record to write, or an empty text if it is to be deleted.
+  [[nodiscard]] std::vector<std::pair<std::string, std::string>> Unsaved(const Now& now);
+
  private:
   using Key = std::pair<Kind, std::string>;
+  [[nodiscard]] const std::shared_ptr<SharedLimit>& GetLocked(Kind kind, std::string_view name);
+
   mutable std::mutex mutex_;
+  std::map<std::string, SavedBucket, std::less<>> remembered_;  // by key on disk
   std::map<Key, std::shared_ptr<SharedLimit>, std::less<>> limits_;
 };
 

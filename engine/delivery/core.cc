@@ -121,7 +121,7 @@ CoreMachine::CoreMachine(CoreSettings settings, CorePorts ports, OptionsPtr opti
 }
 
 // Keys of the durable map: pause/all, pause/site/NAME, pause/source/NAME and pause/source-at/NAME/PLACE (written by
-// engine); by us tls/HOST, allowance/SOURCE/DESTINATION and those of KeptState.
+// engine); by us tls/HOST, allowance/SOURCE/DESTINATION, those of DestinationTable's rates and those of KeptState.
 void CoreMachine::RestoreState() {
   constexpr std::string_view kTls = "tls/";
   constexpr std::string_view kAll = "pause/all";

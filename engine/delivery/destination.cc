@@ -18,6 +18,8 @@ namespace postrider::delivery {
 namespace {
 
 constexpr std::string_view kSaved = "allowance/";
+constexpr std::string_view kTotals = "limit/total/";
+constexpr std::string_view kParts = "limit/part/";
 // A transactional campaign whose sender is refused goes on at this rate: somebody waits for each of its messages.
 constexpr RateLimit kSlowed{1.0 / 60, 1};
 // A destination that nothing uses is kept so long for its history, longer while a limit still knows of what was sent.
@@ -34,6 +36,12 @@ CalendarDay DayIn(std::string_view time_zone, Wall moment) {
 
 std::string KeyOf(std::string_view source, std::string_view destination) {
   return fmt::format("{}{}/{}", kSaved, source, destination);
+}
+
+std::string TotalKey(std::string_view destination) { return fmt::format("{}{}", kTotals, destination); }
+
+std::string PartKey(queue::CampaignId id, std::string_view destination) {
+  return fmt::format("{}{}/{}", kParts, id, destination);
 }
 
 std::string KeyOf(const Account& account) { return KeyOf(account.source, account.destination.key); }
@@ -67,10 +75,43 @@ Destination::Destination(Parts& parts, std::string its_key, std::string its_name
       total_connects(parts) {}
 
 void DestinationTable::Remember(std::string_view key, std::string_view value) {
+  if (key.starts_with(kTotals)) return RememberRate(key, key.substr(kTotals.size()), value);
+  if (key.starts_with(kParts)) {
+    return RememberRate(key, key.substr(std::min(key.size(), key.find('/', kParts.size()) + 1)), value);
+  }
   if (!key.starts_with(kSaved)) return;
   const std::size_t slash = key.find('/', kSaved.size());
   if (slash == key.npos || !IsOwn(parts_, key.substr(slash + 1))) return;
   saved_.emplace(key, SavedAllowance{.bytes = std::string(value), .unused_since = parts_.now()});
+}
+
+void DestinationTable::RememberRate(std::string_view key, std::string_view destination, std::string_view value) {
+  if (!IsOwn(parts_, destination)) return;
+  const Now now = parts_.loop.now();
+  if (const Result<SavedBucket> saved = SavedBucket::Read(now, value); saved && saved->empty_at > now.wall) {
+    saved_rates_.emplace(key, *saved);
+  } else {
+    parts_.writer.DeleteState(std::string(key));
+  }
+}
+
+void DestinationTable::RestoreRate(LocalLimit& limit, const std::string& key) {
+  const auto saved = saved_rates_.find(key);
+  if (saved == saved_rates_.end()) return;
+  limit.Restore(parts_.now(), saved->second);
+  saved_rates_.erase(saved);
+}
+
+void DestinationTable::SaveRates(Destination& destination) {
+  const auto write = [this](const std::string& key, const std::string& record) {
+    if (record.empty()) return parts_.writer.DeleteState(key);
+    parts_.writer.PutState(key, record);
+  };
+  const Now now = parts_.loop.now();
+  if (const auto record = destination.total.Unsaved(now)) write(TotalKey(destination.key), *record);
+  for (const auto& [id, part] : destination.campaigns) {
+    if (const auto record = part->limit.Unsaved(now)) write(PartKey(id, destination.key), *record);
+  }
 }
 
 EffectiveRule DestinationTable::ProviderRuleOf(std::string_view host) const {
@@ -83,8 +124,10 @@ EffectiveRule DestinationTable::ProviderRuleOf(std::string_view host) const {
 Destination& DestinationTable::Get(const std::string& key, const std::string& name, bool is_provider,
                                    const EffectiveRule& rule) {
   std::unique_ptr<Destination>& place = destinations_[key];
-  if (place == nullptr) place = std::make_unique<Destination>(parts_, key, name, is_provider);
+  const bool is_new = place == nullptr;
+  if (is_new) place = std::make_unique<Destination>(parts_, key, name, is_provider);
   Apply(*place, rule);
+  if (is_new) RestoreRate(place->total, TotalKey(key));
   return *place;
 }
 
@@ -156,6 +199,7 @@ CampaignPart& DestinationTable::PartOf(Destination& destination, const CampaignE
     parts_.kept->Restore(destination, campaign.first->id, *part);
     const std::optional<RateLimit> slowed = kSlowed;
     part->limit.Set(parts_.now(), part->slowed_by.empty() ? destination.rule.campaign_message_rate : slowed);
+    RestoreRate(part->limit, PartKey(campaign.first->id, destination.key));
   }
   return *part;
 }
@@ -186,10 +230,17 @@ void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
 
 void DestinationTable::CampaignIsOver(queue::CampaignId id) {
   parts_.kept->Forget(id);
+  const std::string prefix = PartKey(id, {});
+  for (auto saved = saved_rates_.lower_bound(prefix);
+       saved != saved_rates_.end() && saved->first.starts_with(prefix);) {
+    parts_.writer.DeleteState(saved->first);
+    saved = saved_rates_.erase(saved);
+  }
   for (const auto& [key, destination] : destinations_) {
     const auto place = destination->campaigns.find(id);
     if (place == destination->campaigns.end() || std::exchange(place->second->over, true)) continue;
     CampaignPart& part = *place->second;
+    part.limit.Set(parts_.now(), std::nullopt);
     if (part.Describe(destination->name).alarm != Alarm::kTripped) continue;
     part.guard.Resume();
     part.slowed_by.clear();
@@ -236,6 +287,10 @@ bool DestinationTable::Rekey(Destination& destination, const std::string& key) {
   for (const std::unique_ptr<Account>& account : destination.accounts) {
     if (!account->forgotten_on_disk) parts_.writer.DeleteState(KeyOf(*account));
   }
+  if (destination.total.MoveSaved()) parts_.writer.DeleteState(TotalKey(destination.key));
+  for (const auto& [id, part] : destination.campaigns) {
+    if (part->limit.MoveSaved()) parts_.writer.DeleteState(PartKey(id, destination.key));
+  }
   node.key() = key;
   destination.key = key;
   destinations_.insert(std::move(node));
@@ -248,6 +303,8 @@ bool DestinationTable::Rekey(Destination& destination, const std::string& key) {
 
 bool DestinationTable::StillMatters(const Destination& destination) const {
   const Monotonic now = parts_.now();
+  const auto holds = [now](const auto& entry) { return !entry.second->limit.AtRest(now); };
+  if (!destination.total.AtRest(now) || std::ranges::any_of(destination.campaigns, holds)) return true;
   return std::ranges::any_of(destination.accounts, [now](const std::unique_ptr<Account>& account) {
     return account->paths > 0 || account->saving > 0 || account->allowance.Probing() ||
            account->allowance.BlockedUntil() > now;
@@ -261,6 +318,7 @@ void DestinationTable::Tick() {
     for (const std::unique_ptr<Account>& account : destination.accounts) {
       if (account->allowance.Unsaved()) Save(*account);
     }
+    SaveRates(destination);
     std::erase_if(destination.campaigns, [](const auto& entry) {
       return entry.second->over && entry.second->shares == 0 && entry.second->held.empty();
     });
@@ -283,8 +341,8 @@ void DestinationTable::Tick() {
   SweepSaved();
 }
 
-// What nobody used for a day and holds nothing is as good as new: by then every bucket has leaked away, and the day's
-// counters are another day's.
+// What nobody used for a day and holds nothing is as good as new, once every bucket has leaked away: the day's counters
+// are another day's.
 void DestinationTable::SweepSaved() {
   const Now now = parts_.loop.now();
   auto place = saved_.lower_bound(sweep_at_);
@@ -300,7 +358,8 @@ void DestinationTable::SweepSaved() {
         std::ranges::find(parts_.options->sources, from.substr(0, from.find('/')), &SourceOptions::name);
     const bool warms_up = source != parts_.options->sources.end() && source->warm_up.has_value();
     Allowance allowance(now, ResolveRule(*parts_.options, {}, {}), DayIn);
-    if (warms_up || (allowance.Restore(now, saved.bytes) && !allowance.AtRest(now.monotonic))) {
+    const bool leaks = Allowance::SavedEmptyAt(saved.bytes) > now.wall;
+    if (warms_up || leaks || (allowance.Restore(now, saved.bytes) && !allowance.AtRest(now.monotonic))) {
       ++place;
       continue;
     }
@@ -334,6 +393,7 @@ void DestinationTable::Durable(std::uint64_t requests) {
 
 void DestinationTable::SaveAll() {
   for (const auto& [key, destination] : destinations_) {
+    SaveRates(*destination);
     for (const std::unique_ptr<Account>& account : destination->accounts) {
       if (account->forgotten_on_disk && !account->allowance.Unsaved()) continue;
       parts_.writer.PutState(KeyOf(*account), account->allowance.Encode(parts_.loop.now()));

@@ -24,6 +24,7 @@
 #include "throttle/allowance.h"
 #include "throttle/guard.h"
 #include "throttle/local_limit.h"
+#include "throttle/saved_bucket.h"
 
 namespace postrider::delivery {
 
@@ -91,7 +92,7 @@ class DestinationTable {
  public:
   explicit DestinationTable(Parts& parts) : parts_(parts) {}
 
-  // What was saved of allowances in the last run; each is restored when its account is made.
+  // What was saved of allowances and rates in the last run; each is restored when its account or rate is made.
   void Remember(std::string_view key, std::string_view value);
 
   // Where the mail of a site is counted, the site's own destination in front. Made if new.
@@ -146,6 +147,11 @@ class DestinationTable {
   void BeginSave(Account& account);
   [[nodiscard]] bool StillMatters(const Destination& destination) const;
   void SweepSaved();
+  // What all sources, and each campaign, have taken at a destination, where their rate is slow: on disk under
+  // limit/total/DESTINATION and limit/part/CAMPAIGN/DESTINATION.
+  void RememberRate(std::string_view key, std::string_view destination, std::string_view value);
+  void RestoreRate(LocalLimit& limit, const std::string& key);
+  void SaveRates(Destination& destination);
 
   // What was saved of an account that is not in use.
   struct SavedAllowance {
@@ -155,8 +161,9 @@ class DestinationTable {
 
   Parts& parts_;
   std::map<std::string, std::unique_ptr<Destination>> destinations_;
-  std::map<std::string, SavedAllowance, std::less<>> saved_;  // by key
-  std::string sweep_at_;                                      // where SweepSaved goes on
+  std::map<std::string, SavedAllowance, std::less<>> saved_;     // by key
+  std::map<std::string, SavedBucket, std::less<>> saved_rates_;  // by key, of what is not in memory yet
+  std::string sweep_at_;                                         // where SweepSaved goes on
   std::deque<SaveUnderWay> saves_;
 };
 

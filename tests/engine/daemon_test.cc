@@ -16,6 +16,7 @@
 
 #include "engine/observe/operator_log.h"
 #include "queue/job_store.h"
+#include "throttle/saved_bucket.h"
 
 namespace postrider::engine {
 namespace {
@@ -272,6 +273,30 @@ TEST_F(DaemonTest, RefusesAReloadThatBringsASourceThisHostDoesNotHave) {
   EXPECT_NE(reloaded.error().message.find("203.0.113.9"), std::string::npos) << reloaded.error().message;
   EXPECT_FALSE(daemon.Collect().last_reload_good);
   EXPECT_TRUE(daemon.Stop());
+}
+
+TEST_F(DaemonTest, KeepsWhatASlowRateHasTakenAndNothingThatCannotBeRead) {
+  const std::string good = "limit/shared/campaign/offer";
+  const std::string bad = "limit/shared/campaign/other";
+  const Now now = io::MakeSystemClock()->Read();
+  Gcra bucket(1.0 / 3600, 1);
+  bucket.Take(now.monotonic);
+  {
+    auto store = queue::OpenJobStore(options_.queue, now.wall).value();
+    store->PutState(good, BucketWriter().Write(now, &bucket).value());
+    store->PutState(bad, "x");
+    ASSERT_TRUE(store->Commit().has_value());
+  }
+  {
+    Daemon daemon(directory_ / "postrider.toml", std::make_shared<const Options>(options_));
+    const Result<void> started = daemon.Start();
+    ASSERT_TRUE(started.has_value()) << started.error().message;
+    EXPECT_TRUE(daemon.Stop());
+  }
+  auto store = queue::OpenJobStore(options_.queue, now.wall).value();
+  const auto state = store->ReadState("limit/");
+  ASSERT_EQ(state.size(), 1u);
+  EXPECT_EQ(state[0].first, good);
 }
 
 TEST_F(DaemonTest, RefusesAReloadThatBringsABadSuppressionFile) {

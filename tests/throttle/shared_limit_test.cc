@@ -183,18 +183,49 @@ TEST(SharedLimit, ConnectionsAreCountedOverAllCoresAndHandedOutInTurn) {
   EXPECT_EQ(limit->connections(), 0);
 }
 
-TEST(SharedLimit, IsTheSameAfterARestart) {
-  const auto limit = Make(0.1, 3);
-  Lease lease(limit);
+TEST(SharedLimits, WhatASlowRateHasTakenOutlivesARestart) {
+  using Kind = SharedLimits::Kind;
+  const RateLimit rate{0.1, 3};
+  SharedLimits limits;
+  limits.Set(Kind::kSource, "a", kStart, rate, std::nullopt);
+  limits.Set(Kind::kPool, "fast", kStart, RateLimit{100, 0}, std::nullopt);
+  Lease lease(limits.Get(Kind::kSource, "a"));
+  Lease fast(limits.Get(Kind::kPool, "fast"));
+  EXPECT_TRUE(limits.Unsaved(kNow).empty());
   for (int i = 0; i < 3; ++i) EXPECT_TRUE(lease.Admit(kStart).Go());
-  const std::string record = limit->Encode(kNow);
-  const auto restored = Make(0.1, 3);
-  const Now later{kStart, kNow.wall + 4s};
-  ASSERT_TRUE(restored->Restore(later, record).has_value());
-  Lease again(restored);
+  EXPECT_TRUE(fast.Admit(kStart).Go());
+  auto records = limits.Unsaved(kNow);
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].first, "limit/shared/source/a");
+  EXPECT_TRUE(limits.Unsaved({kStart + 1s, kNow.wall + 1s}).empty()) << "nothing was taken since";
+
+  SharedLimits restarted;
+  const Now later{kStart - 100h, kNow.wall + 4s};
+  ASSERT_TRUE(restarted.Remember(later, records[0].first, records[0].second).has_value());
+  // The configuration is the first to name it, with its rate.
+  restarted.Set(Kind::kSource, "a", later.monotonic, rate, std::nullopt);
+  Lease again(restarted.Get(Kind::kSource, "a"));
   EXPECT_NEAR(std::chrono::duration<double>(again.Ask(later.monotonic).not_before - later.monotonic).count(), 6, 1e-6);
-  EXPECT_FALSE(restored->Restore(later, "garbage").has_value());
-  EXPECT_FALSE(restored->Restore(later, record.substr(1)).has_value());
+  EXPECT_TRUE(restarted.Unsaved(later).empty());
+  records = restarted.Unsaved({later.monotonic + 27s, later.wall + 27s});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0].second, "") << "it has leaked away, and is deleted";
+
+  EXPECT_FALSE(restarted.Remember(later, "limit/shared/source/a", "garbage").has_value());
+}
+
+TEST(SharedLimits, WhatWasSavedOfALimitThatIsNoMoreIsDeletedOnceItHasLeakedAway) {
+  SharedLimits limits;
+  limits.Set(SharedLimits::Kind::kCampaign, "offer", kStart, RateLimit{0.1, 1}, std::nullopt);
+  Lease lease(limits.Get(SharedLimits::Kind::kCampaign, "offer"));
+  EXPECT_TRUE(lease.Admit(kStart).Go());
+  const auto record = limits.Unsaved(kNow).at(0);
+  SharedLimits restarted;
+  ASSERT_TRUE(restarted.Remember(kNow, record.first, record.second).has_value());
+  EXPECT_TRUE(restarted.Unsaved(kNow).empty());
+  const auto records = restarted.Unsaved({kStart + 11s, kNow.wall + 11s});
+  ASSERT_EQ(records.size(), 1u);
+  EXPECT_EQ(records[0], (std::pair<std::string, std::string>{"limit/shared/campaign/offer", ""}));
 }
 
 TEST(LeaseSet, TakesOfAllOrOfNone) {

@@ -229,12 +229,85 @@ TEST(KeptAllowances, ThatHoldNothingAreForgottenAfterADay) {
   EXPECT_EQ(CountKeys(world, "allowance/"), 0u);
 }
 
+TEST(KeptAllowances, WhoseBucketIsNotEmptyYetAreKept) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.rules.front().message_rate = 10.0 / 86'400;
+  settings.options.rules.front().burst = 100;
+  World world(settings);
+  world.AddReceiver("mx.one.test", {"one.test"});
+  world.Submit({.recipients = Recipients(20, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  world.RunFor(hours(40));
+  EXPECT_EQ(CountKeys(world, "allowance/"), 1u) << "it is full for two days";
+  world.RunFor(hours(40));
+  EXPECT_EQ(CountKeys(world, "allowance/"), 0u);
+}
+
+TEST(KeptRates, OfAllSourcesAtAReceiverHoldOverIdleTimeAndARestart) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.rules.front().total_message_rate = 1.0 / 3600;
+  {
+    World world(settings);
+    Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+    for (int i = 0; i < 5; ++i) {
+      CampaignPlan plan{.recipients = Recipients(1, {"one.test"})};
+      plan.spec.name = "offer" + std::to_string(i);
+      world.Submit(plan);
+      if (i == 0) {
+        ASSERT_TRUE(world.RunToEnd());
+      }
+      world.RunFor(minutes(3));
+    }
+    EXPECT_EQ(receiver.taken.size(), 1u);
+    EXPECT_EQ(CountKeys(world, "limit/total/"), 1u);
+    settings.state = StateOf(world);
+    settings.begins = world.now().wall;
+  }
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  world.Submit({.recipients = Recipients(1, {"one.test"})});
+  world.RunFor(minutes(44));
+  EXPECT_EQ(receiver.taken.size(), 0u);
+  world.RunFor(minutes(2));
+  EXPECT_EQ(receiver.taken.size(), 1u);
+  world.RunFor(hours(2));
+  EXPECT_EQ(CountKeys(world, "limit/"), 0u);
+}
+
+TEST(KeptRates, OfACampaignAtAReceiverHoldOverARestart) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.rules.front().campaign_message_rate = 1.0 / 3600;
+  {
+    World world(settings);
+    world.AddReceiver("mx.one.test", {"one.test"});
+    world.Submit({.recipients = Recipients(3, {"one.test"})});
+    world.RunFor(minutes(3));
+    EXPECT_EQ(world.taken(), 1u);
+    EXPECT_EQ(CountKeys(world, "limit/part/1/"), 1u);
+    settings.state = StateOf(world);
+    settings.begins = world.now().wall;
+  }
+  World world(settings);
+  world.AddReceiver("mx.one.test", {"one.test"});
+  world.Submit({.recipients = Recipients(2, {"one.test"})});
+  world.RunFor(minutes(56));
+  EXPECT_EQ(world.taken(), 0u);
+  ASSERT_TRUE(world.RunToEnd(hours(3)));
+  EXPECT_EQ(world.taken(), 2u);
+  world.RunFor(hours(2));
+  EXPECT_EQ(CountKeys(world, "limit/"), 0u);
+}
+
 TEST(KeptRecords, DamagedOnesAreToldAndBeginAnew) {
   WorldSettings settings;
   settings.options = TestOptions();
   for (const std::string key :
-       {"guard/campaign/1/mx.one.test:25,starttls||,,0|---|", "guard/campaign/x", "guard/campaign/", "guard/storm/",
-        "guard/domains/0", "guard/domains/", "cap/", "cap/x", "guard/"}) {
+       {"limit/total/", "limit/part/", "limit/part/1/x", "limit/", "guard/campaign/1/mx.one.test:25,starttls||,,0|---|",
+        "guard/campaign/x", "guard/campaign/", "guard/storm/", "guard/domains/0", "guard/domains/", "cap/", "cap/x",
+        "guard/"}) {
     for (const std::string value : {"", "x", "P\x01", "\xff\xff\xff\xff\xff\xff\xff\xff"})
       settings.state.emplace_back(key, value);
   }
