@@ -65,7 +65,8 @@ void Connection::OnReceived(std::span<const std::byte> bytes) {
 }
 
 void Connection::HandleTls(tls::TlsState state) {
-  if (state == tls::TlsState::kFailed) return TlsBroke(tls_->problem());
+  const bool failed = state == tls::TlsState::kFailed;
+  if (failed && !tls_open_) return TlsBroke(tls_->problem());
   if (!tls_open_ && state == tls::TlsState::kOpen) {
     tls_open_ = true;
     const bool resumed = tls_->info().resumed;
@@ -83,10 +84,13 @@ void Connection::HandleTls(tls::TlsState state) {
     Advance();
   }
   if (!plain_.empty() && conversation_ != nullptr && phase_ != Phase::kFinished) {
+    // What was said before TLS broke was said: a 250 lost here would be a message sent twice. No next message goes.
+    quitting_ |= failed && phase_ == Phase::kBusy;
     conversation_->Receive(plain_, now());
     parts_.buffers.Return(plain_);
-    Advance();
+    if (!failed) Advance();
   }
+  if (failed && phase_ != Phase::kFinished) return TlsBroke(tls_->problem());
   if (state == tls::TlsState::kClosed && phase_ != Phase::kFinished) {
     if (conversation_ == nullptr) return TlsBroke("the server closed TLS during the handshake");
     conversation_->ConnectionLost("the server closed TLS");

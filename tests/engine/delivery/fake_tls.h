@@ -12,6 +12,9 @@ namespace postrider::delivery {
 inline constexpr std::string_view kClientHello = "stand-in client hello ";
 inline constexpr std::string_view kServerHello = "stand-in server hello";
 
+// Where this stands among the bytes, TLS breaks; no scrambled text holds it.
+inline constexpr char kBrokenRecord = '\xff';
+
 [[nodiscard]] inline std::string Scramble(std::string_view bytes) {
   std::string scrambled(bytes);
   for (char& byte : scrambled) byte = static_cast<char>(byte ^ 0x2a);
@@ -31,7 +34,10 @@ class FakeTlsStream final : public tls::TlsStream {
       state_ = line_ == kServerHello ? tls::TlsState::kOpen : tls::TlsState::kFailed;
       bytes.remove_prefix(end + 1);
     }
-    if (state_ == tls::TlsState::kOpen) plain += Scramble(bytes);
+    if (state_ != tls::TlsState::kOpen) return state_;
+    const std::size_t whole = bytes.find(kBrokenRecord);
+    plain += Scramble(bytes.substr(0, whole));
+    if (whole != std::string_view::npos) state_ = tls::TlsState::kFailed;
     return state_;
   }
   void Send(std::span<const std::byte> plain, std::string& wire) override {

@@ -236,6 +236,18 @@ TEST(MidFlight, AResetMarksOnlyWhatWasSentWholeAsUnknown) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(MidFlight, AReplyThatCameBeforeTlsBrokeCounts) {
+  World world;
+  Receiver& receiver = world.AddReceiver("mx.flaky.test", {"flaky.test"});
+  receiver.script.on_content = [](const ReceivedMessage&) { return "250 2.0.0 taken" + std::string(kThenBrokenTls); };
+  world.Submit({.recipients = {"ana@flaky.test"}});
+  ASSERT_TRUE(world.RunToEnd(hours(2)));
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 1u);
+  EXPECT_EQ(world.queue.Count(EventKind::kUnknown), 0u);
+  EXPECT_EQ(receiver.taken.size(), 1u) << "and was not sent again";
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
 TEST(MidFlight, AServerThatBreaksAtMailIsLeftAloneAndItsMailDeferredInTheEnd) {
   World world;
   Receiver& receiver = world.AddReceiver("mx.bad.test", {"bad.test"});

@@ -23,10 +23,13 @@ bool ReceiverSession::Say(std::string_view scripted, std::string_view usual, std
     stalled_ = true;
     return true;
   }
+  const bool breaks = scripted.ends_with(kThenBrokenTls);
+  if (breaks) scripted.remove_suffix(kThenBrokenTls.size());
   std::string reply(scripted.empty() ? usual : scripted);
   reply += "\r\n";
   out += tls_ ? Scramble(reply) : reply;
-  return !reply.starts_with("421");
+  if (breaks) out += kBrokenRecord;
+  return !breaks && !reply.starts_with("421");
 }
 
 std::unique_ptr<ServerEnd> Receiver::Accept(std::string client, const Now&) {

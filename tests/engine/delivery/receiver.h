@@ -29,6 +29,8 @@ struct ReceivedMessage {
 // Instead of a reply.
 inline constexpr std::string_view kReset = "!reset";  // the connection breaks
 inline constexpr std::string_view kStall = "!stall";  // nothing more is said
+// Behind a reply: it is followed, in the same bytes, by what breaks TLS.
+inline constexpr std::string_view kThenBrokenTls = "!broken-tls";
 
 struct ReceiverScript {
   bool listening = true;  // false: connection refused
