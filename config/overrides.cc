@@ -272,13 +272,13 @@ ExplainedRule ExplainPattern(const Options& options, const DomainPattern& patter
   if (name == "*") return ExplainRule(options, {}, {});
   std::string host;
   if (const ProviderOptions* provider = options.Providers().Find(pattern.provider())) {
-    if (!provider->mx.empty()) host = provider->mx.front();
+    host = provider->SampleHost();
   } else if (name.starts_with(kMx)) {
     host = name.substr(kMx.size());
+    if (host.starts_with('.')) host = fmt::format("*{}", host);
   } else if (pattern.provider().empty()) {
     return ExplainRule(options, name, mx_hosts);
   }
-  if (host.starts_with('.')) host = fmt::format("*{}", host);
   const std::vector<std::string> hosts = host.empty() ? std::vector<std::string>() : std::vector{host};
   return ExplainRule(options, {}, hosts);
 }

@@ -32,6 +32,11 @@ ProviderTablePtr ReadShipped() {
 
 }  // namespace
 
+std::string ProviderOptions::SampleHost() const {
+  if (mx.empty()) return {};
+  return mx.front().starts_with('.') ? "*" + mx.front() : mx.front();
+}
+
 ProviderTable::ProviderTable(const ProviderTable* base, std::vector<ProviderOptions> added,
                              std::vector<RuleOptions> rules)
     : rules_(std::move(rules)) {

@@ -29,6 +29,10 @@ struct ProviderOptions {
   std::string notes;
   std::string file;
   int line = 0;
+
+  // A host of its first entry that no narrower pattern names: "*.google.com". What is said of it is said of the whole
+  // provider. "" if it has none.
+  [[nodiscard]] std::string SampleHost() const;
 };
 
 class ProviderTable {

@@ -128,6 +128,22 @@ EffectiveRule ResolveRule(const Options& options, std::string_view domain, std::
   return Choose(options, domain, mx_hosts, options.Providers().OfMxSet(mx_hosts)).Effective();
 }
 
+EffectiveRule ResolveProviderRule(const Options& options, std::string_view provider) {
+  const ProviderOptions* known = options.Providers().Find(provider);
+  const std::vector<std::string> hosts(known == nullptr ? 0 : 1, known == nullptr ? "" : known->SampleHost());
+  return Choose(options, {}, hosts, provider).Effective();
+}
+
+bool NarrowerThanProvider(const Options& options, const DomainPattern& pattern, std::string_view domain,
+                          std::span<const std::string> mx_hosts) {
+  const std::string_view provider = options.Providers().OfMxSet(mx_hosts);
+  if (!pattern.Matches(domain, mx_hosts, provider)) return false;
+  const ProviderOptions* known = options.Providers().Find(provider);
+  if (known == nullptr) return pattern.text() != "*";
+  const std::string host = known->SampleHost();
+  return !pattern.Matches({}, std::span(&host, 1), provider);
+}
+
 ExplainedRule ExplainRule(const Options& options, std::string_view domain, std::span<const std::string> mx_hosts) {
   ExplainedRule explained;
   explained.provider = options.Providers().OfMxSet(mx_hosts);

@@ -42,6 +42,13 @@ struct EffectiveRule {
 [[nodiscard]] EffectiveRule ResolveRule(const Options& options, std::string_view domain,
                                         std::span<const std::string> mx_hosts);
 
+// That of a provider as a whole: what its name, the first of its MX suffixes and "*" say. A pattern for some of its
+// hosts or domains is not among them. "": nobody's, "*" alone.
+[[nodiscard]] EffectiveRule ResolveProviderRule(const Options& options, std::string_view provider);
+// Such a pattern, for mail of this domain and MX set: their limits lie within those of the provider.
+[[nodiscard]] bool NarrowerThanProvider(const Options& options, const DomainPattern& pattern, std::string_view domain,
+                                        std::span<const std::string> mx_hosts);
+
 // What `postrider throttle show` tells about one field.
 struct ExplainedField {
   std::string_view name;  // its key in [[rule]]

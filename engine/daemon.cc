@@ -510,9 +510,32 @@ Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) 
   }
   const std::string key = PauseKey(target);
   const auto is_key = [&](const auto& entry) { return entry.first == key; };
-  if (pause || std::ranges::any_of(store_->ReadState(key), is_key)) return {};
+  if (pause || std::ranges::any_of(store_->ReadState(key), is_key) || HasTrouble(target)) return {};
   if (target.target == Target::kSite) return CheckGuard(target);
-  return Fail(ErrorCode::kNotFound, InWords(target) + " is not paused; `postrider status` lists what is");
+  return Fail(ErrorCode::kNotFound, InWords(target) +
+                                        " is neither paused nor stopped or slowed by replies; `postrider status` and "
+                                        "`postrider queue` list what is");
+}
+
+// Replies or failures have stopped or slowed something of this target.
+bool Daemon::HasTrouble(const observe::PauseTarget& target) {
+  using Target = delivery::CoreCommand::Target;
+  const std::string source = target.target == Target::kSite ? "" : target.name;
+  const std::string& place = target.target == Target::kSite ? target.name : target.at;
+  const auto meant = [&](const std::string& its_source, const std::string& site, const std::string& provider) {
+    return (source.empty() || its_source == source) && (place.empty() || site == place || provider == place);
+  };
+  for (const delivery::CoreSnapshot& core : Collect(false).cores) {
+    for (const delivery::AllowanceSnapshot& one : core.allowances) {
+      const bool slowed = one.mode != delivery::SiteMode::kNormal || one.adaptive_rate > 0 || !one.reason.empty();
+      if (slowed && meant(one.source, one.receiver, one.receiver)) return true;
+    }
+    for (const delivery::SiteSnapshot& one : core.sites) {
+      const bool stands = one.mode == delivery::SiteMode::kStopped || one.mode == delivery::SiteMode::kBackingOff;
+      if (stands && meant(one.source, one.site, one.provider)) return true;
+    }
+  }
+  return false;
 }
 
 // Something of a guard's is to be lifted: it holds this campaign at this receiver, or doubts this site.

@@ -95,6 +95,7 @@ class Daemon : public observe::Control {
   void TellPathEvent(std::string sentence);
   [[nodiscard]] observe::PauseTarget ByItsName(observe::PauseTarget target) const;
   Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
+  [[nodiscard]] bool HasTrouble(const observe::PauseTarget& target);
   Result<void> CheckGuard(const observe::PauseTarget& target);
   Result<void> SetPause(const observe::PauseTarget& target, bool pause);
   Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;

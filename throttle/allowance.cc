@@ -157,7 +157,6 @@ bool Allowance::ReserveHolds(Monotonic now, MailClass mail_class) const {
 
 Admission Allowance::AskBlocked(Monotonic now) const {
   Admission answer{now, Limit::kNone};
-  if (paused_) return {Monotonic::max(), Limit::kPaused};
   if (now < stopped_until_) answer.Join({stopped_until_, Limit::kStopped});
   if (breaker_.Blocked(now)) answer.Join({breaker_.until(), Limit::kStopped});
   if (backoff_.Blocked(now)) answer.Join({backoff_.until(), Limit::kBackoff});
@@ -383,24 +382,16 @@ Monotonic Allowance::Stop(const Now& now, std::chrono::seconds duration, std::st
 
 // ---- operator
 
-void Allowance::Pause(bool pause) {
-  if (std::exchange(paused_, pause) != pause) unsaved_ = true;
-}
-
 void Allowance::Resume(Monotonic now) {
-  paused_ = false;
   refusals_ = 0;
   if (stopped_until_ > now) stopped_until_ = now;
+  last_stop_ = {};
   backoff_.Succeed();
   breaker_.Succeed();
-  unsaved_ = true;
-}
-
-void Allowance::ForgetTrouble(Monotonic now) {
   adaptive_.Forget();
   ramp_held_until_ = std::min(ramp_held_until_, now);
-  ramp_ = start_connections_ > 0 ? std::max(ramp_, std::min(start_connections_, most_connections_)) : most_connections_;
-  last_stop_ = {};
+  ramp_ = start_connections_ > 0 ? std::min(start_connections_, most_connections_) : most_connections_;
+  clean_ = 0;
   unsaved_ = true;
 }
 
@@ -411,9 +402,7 @@ bool Allowance::Lowered(Monotonic now) const { return troubled_ || adaptive_.act
 Allowance::State Allowance::Describe(const Now& now) const {
   const Monotonic moment = now.monotonic;
   State state;
-  if (paused_) {
-    state.mode = Mode::kPaused;
-  } else if (moment < stopped_until_ || breaker_.Blocked(moment)) {
+  if (moment < stopped_until_ || breaker_.Blocked(moment)) {
     state.mode = Mode::kStopped;
   } else if (troubled_) {
     state.mode = Mode::kBackingOff;
@@ -422,6 +411,7 @@ Allowance::State Allowance::Describe(const Now& now) const {
   state.adaptive_rate = adaptive_.rate();
   state.measured_rate = meter_.PerSecond(moment);
   state.until = BlockedUntil();
+  state.breaker = breaker_.Blocked(moment);
   state.connections = connections_;
   state.connection_limit = ConnectionLimit();
   if (troubles_ != nullptr) {

@@ -103,23 +103,21 @@ class Allowance {
   Monotonic Stop(const Now& now, std::chrono::seconds duration, std::string_view why, const Reply& reply);
 
   // ---- operator
-  void Pause(bool pause);
-  // Lifts stop, back-off and breaker; a probe goes first. The lowered rate stays.
+  // As if no reply had ever stopped or slowed it: stop, back-off, breaker, lowered rate and connections end. A probe
+  // goes first, and connections begin as after a start.
   void Resume(Monotonic now);
-  // Lifts the lowered rate and connections.
-  void ForgetTrouble(Monotonic now);
 
   // ---- what it tells
   // Stopped or refused, and not yet proven to be well again.
   [[nodiscard]] bool Probing() const { return troubled_; }
-  // Nothing is stopped, lowered, paused or in doubt: but for what it has sent, it is as new.
+  // Nothing is stopped, lowered or in doubt: but for what it has sent, it is as new.
   [[nodiscard]] bool AtRest(Monotonic now) const {
-    return !Lowered(now) && !paused_ && BlockedUntil() <= now && connections_ == 0 && in_flight_ == 0;
+    return !Lowered(now) && BlockedUntil() <= now && connections_ == 0 && in_flight_ == 0;
   }
   // Nothing goes before this; a moment in the past: no stop, back-off or breaker.
   [[nodiscard]] Monotonic BlockedUntil() const;
 
-  enum class Mode : std::uint8_t { kNormal, kBackingOff, kStopped, kPaused };
+  enum class Mode : std::uint8_t { kNormal, kBackingOff, kStopped };
   struct State {
     Mode mode = Mode::kNormal;
     double message_rate = 0;   // the rule's; 0: none
@@ -128,6 +126,7 @@ class Allowance {
     std::string reason;        // of what is lowered or stopped: the rule's name or words; empty: nothing is
     Monotonic since{};         // of that
     Monotonic until{};         // of stop, back-off or breaker; in the past: none
+    bool breaker = false;      // it is the breaker that stops it
     int connections = 0;
     int connection_limit = 0;
     std::uint64_t quota_used = 0;
@@ -206,7 +205,6 @@ class Allowance {
   std::chrono::seconds last_stop_{};  // its length; 0: mail flowed since
   int refusals_ = 0;                  // in a row
   bool troubled_ = false;
-  bool paused_ = false;
 
   int connections_ = 0;
   int opening_ = 0;  // of these

@@ -26,7 +26,7 @@ enum Field : std::uint8_t {
   kLastStop = 7,
   kRefusals = 8,
   kTroubled = 9,
-  kPaused = 10,
+  // 10 was a pause of its own; nobody ever set it.
   kBackoffFailures = 11,
   kBackoffUntil = 12,
   kBreakerFailures = 13,
@@ -75,7 +75,6 @@ struct Allowance::Record {
   std::uint64_t last_stop = 0;
   int refusals = 0;
   bool troubled = false;
-  bool paused = false;
   int backoff_failures = 0;
   Monotonic backoff_until = Monotonic::min();
   int breaker_failures = 0;
@@ -125,7 +124,6 @@ std::string Allowance::EncodeWith(const Now& now, bool ahead) const {
   writer.Number(kLastStop, static_cast<std::uint64_t>(last_stop_.count()));
   count(kRefusals, refusals_);
   flag(kTroubled, troubled_);
-  flag(kPaused, paused_);
   count(kBackoffFailures, backoff_.failures());
   until(kBackoffUntil, backoff_.until());
   count(kBreakerFailures, breaker_.failures());
@@ -228,9 +226,6 @@ void Allowance::Record::Read(const StateReader& reader, const Now& now) {
     case kTroubled:
       troubled = number != 0;
       break;
-    case kPaused:
-      paused = number != 0;
-      break;
     case kBackoffFailures:
       backoff_failures = ToInt(number, kMany);
       break;
@@ -313,7 +308,6 @@ Result<void> Allowance::Restore(const Now& now, std::string_view record) {
   last_stop_ = std::chrono::seconds(ToInt(saved.last_stop, 86'400 * 31));
   refusals_ = saved.refusals;
   troubled_ = saved.troubled;
-  paused_ = saved.paused;
   backoff_.Restore(saved.backoff_failures, saved.backoff_until);
   breaker_.Restore(saved.breaker_failures, saved.breaker_until);
   if (saved.ramp) ramp_ = std::clamp(*saved.ramp, 1, most_connections_);

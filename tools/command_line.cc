@@ -356,8 +356,9 @@ Examples:
             true);
   AddChange(app, chosen, "resume", "let go on what is paused, or release a campaign that is held", R"(
 What a guard has paused of a campaign at one provider goes on with --at; the guard counts anew from then on.
-`postrider status` says what is held where, and why. With --site also a guard's doubt about what a site says of its
-mailboxes ends, with --all one about domains that do not exist.
+`postrider status` says what is held where, and why. With --site and --source also stops, back-off and lowered rates end
+that replies and failures brought about; with --site a guard's doubt about what a site says of its mailboxes, and with
+--all one about domains that do not exist.
 
 Examples:
   postrider resume 2026-11-24-offer
@@ -457,6 +458,10 @@ Examples:
   postrider source pause a --at google
   postrider source pause a --at mx.example.org)");
   add("resume", "let it go on", R"(
+Whatever keeps it: a pause, a stop, back-off or breaker after replies and failures, a rate that replies have lowered.
+One message goes as a probe before the others, and connections begin as after a start. A receiver may have meant what
+it said: `postrider throttle show` gives its replies.
+
 Examples:
   postrider source resume a --at google)");
 }
@@ -509,7 +514,8 @@ void AddRetry(CLI::App& app, Chosen& chosen) {
   command.footer(R"(
 Deferred recipients of a campaign, a domain or a site are due anew, evenly spread over a period from now on, so that no
 burst goes out; none is put off, and all limits hold. Back-off and stops of the receiver's hosts and of sources stay as
-they are, and so do pauses: the answer names those that still hold this mail, and until when.
+they are, and so do pauses: the answer names those that still hold this mail, and until when; `postrider source resume`
+lifts them.
 
 Examples:
   postrider retry 2026-11-24-offer

@@ -44,6 +44,8 @@ class CoreMachine final : public Core {
   void ReadMailboxes();
   void Obey(CoreCommand& command);
   void Reload(OptionsPtr options);
+  // What replies and failures have stopped or slowed of this source (or all) there (or everywhere) begins anew.
+  void ForgetTrouble(std::string_view source, std::string_view place);
   void Drain(std::chrono::seconds deadline);
   void Tick();
   void LeaseTick();
@@ -233,7 +235,12 @@ void CoreMachine::Obey(CoreCommand& command) {
       return admission_.Pause(command.target, command.name, command.at, true);
     case CoreCommand::Kind::kResume:
       if (command.target == CoreCommand::Target::kCampaignAt) return destinations_.Resume(command.name, command.at);
-      if (command.target == CoreCommand::Target::kSite) sites_.BelieveAgain(command.name);
+      if (command.target == CoreCommand::Target::kSite) {
+        sites_.BelieveAgain(command.name);
+        ForgetTrouble({}, command.name);
+      }
+      if (command.target == CoreCommand::Target::kSource) ForgetTrouble(command.name, {});
+      if (command.target == CoreCommand::Target::kSourceAt) ForgetTrouble(command.name, command.at);
       if (command.target == CoreCommand::Target::kAll && parts_.no_domains.Tripped(parts_.now())) {
         parts_.no_domains.Resume(parts_.now());
         kept_.KeepDomains();
@@ -258,6 +265,11 @@ void CoreMachine::Obey(CoreCommand& command) {
     case CoreCommand::Kind::kDrain:
       return Drain(command.deadline);
   }
+}
+
+void CoreMachine::ForgetTrouble(std::string_view source, std::string_view place) {
+  destinations_.ForgetTrouble(source, place);
+  sites_.ForgetFailures(source, place);
 }
 
 void CoreMachine::Reload(OptionsPtr options) {

@@ -114,13 +114,6 @@ void DestinationTable::SaveRates(Destination& destination) {
   }
 }
 
-EffectiveRule DestinationTable::ProviderRuleOf(std::string_view host) const {
-  std::vector<std::string> below;
-  const std::size_t dot = host.find('.');
-  if (dot != host.npos) below.push_back("*" + std::string(host.substr(dot)));
-  return ResolveRule(*parts_.options, {}, below);
-}
-
 Destination& DestinationTable::Get(const std::string& key, const std::string& name, bool is_provider,
                                    const EffectiveRule& rule) {
   std::unique_ptr<Destination>& place = destinations_[key];
@@ -151,7 +144,8 @@ void DestinationTable::Apply(Destination& destination, const EffectiveRule& rule
 
 void DestinationTable::Join(Site& site) {
   Destination* provider = nullptr;
-  if (!site.provider.empty()) provider = &Get(site.provider, site.provider, true, ProviderRuleOf(site.name));
+  if (!site.provider.empty())
+    provider = &Get(site.provider, site.provider, true, ResolveProviderRule(*parts_.options, site.provider));
   Destination* own = provider;
   if (provider == nullptr || !site.own_rules.empty()) {
     own = &Get(site.key, site.name, false, site.rule);
@@ -226,6 +220,18 @@ void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
     }
   }
   parts_.kept->Resume(campaign, at);
+}
+
+void DestinationTable::ForgetTrouble(std::string_view source, std::string_view at) {
+  for (const auto& [key, destination] : destinations_) {
+    if (!at.empty() && destination->name != at) continue;
+    for (const std::unique_ptr<Account>& account : destination->accounts) {
+      if (!source.empty() && account->source != source) continue;
+      account->allowance.Resume(parts_.now());
+      account->messages.CallNext();
+      account->connects.CallNext();
+    }
+  }
 }
 
 void DestinationTable::CampaignIsOver(queue::CampaignId id) {
@@ -403,7 +409,7 @@ void DestinationTable::SaveAll() {
 
 void DestinationTable::Refresh(const Site& site) {
   if (site.provider_destination != site.destination || site.destination->is_provider) {
-    Apply(*site.provider_destination, ProviderRuleOf(site.name));
+    Apply(*site.provider_destination, ResolveProviderRule(*parts_.options, site.provider));
   }
   if (!site.destination->is_provider) Apply(*site.destination, site.rule);
   for (Destination* one : {site.destination, site.provider_destination}) {

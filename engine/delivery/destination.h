@@ -108,6 +108,10 @@ class DestinationTable {
   // anew.
   void Resume(std::string_view campaign, std::string_view at);
 
+  // The operator lets a source go on at the provider (or site) of that name: what replies have stopped or slowed there
+  // begins anew. An empty name stands for all.
+  void ForgetTrouble(std::string_view source, std::string_view at);
+
   // Saves what changed, and forgets destinations that nothing uses and whose history no longer matters.
   void Tick();
   // What mail waits for is saved at once.
@@ -126,8 +130,6 @@ class DestinationTable {
   // nothing is known of it.
   [[nodiscard]] std::optional<Allowance::State> Look(const std::string& key, const EffectiveRule& rule,
                                                      const std::string& source) const;
-  // The rules of the provider whose host that is, as a whole: no domain's, and no single host's.
-  [[nodiscard]] EffectiveRule ProviderRuleOf(std::string_view host) const;
 
   [[nodiscard]] std::map<std::string, std::unique_ptr<Destination>>& all() { return destinations_; }
   [[nodiscard]] const std::map<std::string, std::unique_ptr<Destination>>& all() const { return destinations_; }

@@ -36,6 +36,11 @@ class PathHost {
   // By a reply's action.
   void Skip(Monotonic until) { skipped_until_ = std::max(skipped_until_, until); }
   void Succeed();
+  // The operator lets it go on, whatever it was.
+  void Forget() {
+    Succeed();
+    skipped_until_ = Monotonic::min();
+  }
   [[nodiscard]] Monotonic until() const { return std::max({down_.until(), busy_.until(), skipped_until_}); }
   [[nodiscard]] bool Blocked(Monotonic now) const { return now < until(); }
   [[nodiscard]] bool failing() const { return down_.failures() + busy_.failures() > 0; }

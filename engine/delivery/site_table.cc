@@ -44,9 +44,7 @@ std::vector<std::string> NamesOf(const SiteTarget& target) {
 std::string OwnRulesOf(const Options& options, std::string_view domain, std::span<const std::string> mx_names) {
   std::string patterns;
   for (const RuleOptions& rule : options.rules) {
-    const std::string& text = rule.match.text();
-    if (text == "*" || text.starts_with("provider:") || text.starts_with("mx:.")) continue;
-    if (rule.match.Matches(domain, mx_names)) patterns += text + " ";
+    if (NarrowerThanProvider(options, rule.match, domain, mx_names)) patterns += rule.match.Canonical() + " ";
   }
   return patterns;
 }
@@ -197,6 +195,16 @@ void SiteTable::BelieveAgain(std::string_view name) {
     if (site->name == name && site->storm != nullptr && site->storm->tripped()) {
       site->storm->Resume();
       parts_.kept->KeepStorm(*site);
+    }
+  }
+}
+
+void SiteTable::ForgetFailures(std::string_view source, std::string_view place) {
+  for (const auto& [key, site] : sites_) {
+    if (!place.empty() && site->name != place && site->provider != place) continue;
+    for (const std::unique_ptr<Path>& path : site->paths) {
+      if (!source.empty() && path->source.name != source) continue;
+      for (PathHost& host : path->hosts) host.Forget();
     }
   }
 }

@@ -15,8 +15,8 @@ namespace postrider::delivery {
 
 struct Parts;
 
-// The patterns of the rules that are about these domains or single hosts alone, which give a domain a site and an
-// allowance of its own. Rules of other kinds hold for the provider as a whole. Empty: there are none.
+// The patterns of the rules that are about this domain, or about single hosts or a part of a provider's, which give a
+// domain a site and an allowance of its own. Other rules hold for the provider as a whole. Empty: there are none.
 [[nodiscard]] std::string OwnRulesOf(const Options& options, std::string_view domain,
                                      std::span<const std::string> mx_names);
 
@@ -33,6 +33,9 @@ class SiteTable {
 
   // The operator believes what the sites of that name say of their mailboxes.
   void BelieveAgain(std::string_view name);
+  // Hosts of that source's, or of everybody's if it is empty, at this site or provider, or at all if that is empty, are
+  // tried as if they had never failed.
+  void ForgetFailures(std::string_view source, std::string_view place);
   // A domain left, or a connection ended.
   void MaybeVacant(Site& site);
   void Tick(Monotonic now);

@@ -1,5 +1,7 @@
 #include "engine/delivery/snapshot.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "engine/delivery/admission.h"
@@ -146,8 +148,6 @@ SiteMode ModeOf(Allowance::Mode mode) {
       return SiteMode::kBackingOff;
     case Allowance::Mode::kStopped:
       return SiteMode::kStopped;
-    case Allowance::Mode::kPaused:
-      return SiteMode::kPaused;
   }
   return SiteMode::kNormal;
 }
@@ -185,6 +185,23 @@ AllowanceSnapshot SnapshotOf(const Allowance::State& state, std::string_view sou
   return one;
 }
 
+// What is in trouble must be seen, however long the queue is; then the big ones.
+int RankOf(const AllowanceSnapshot& one) {
+  if (one.mode != SiteMode::kNormal) return 0;
+  if (one.adaptive_rate > 0) return 1;
+  return one.is_provider ? 2 : 3;
+}
+
+Finding BreakerFinding(const Allowance::State& state, std::string_view source, std::string_view receiver) {
+  return {
+      .alarm = Alarm::kTripped,
+      .since = state.since,
+      .why = fmt::format("{} refuses one message from {} after the other: {}", receiver, source,
+                         state.last_replies.empty() ? state.reason : state.last_replies.front()),
+      .go_on = fmt::format("one is tried again later; look at its replies, then `postrider source resume {} --at {}`",
+                           source, receiver)};
+}
+
 // Of all destinations with mail or trouble, at most as many as sites are shown.
 void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
   const Now now = parts.loop.now();
@@ -193,9 +210,14 @@ void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
       const Allowance::State state = account->allowance.Describe(now);
       const bool at_rest = state.mode == Allowance::Mode::kNormal && state.adaptive_rate == 0 && state.quota == 0 &&
                            state.warm_up_day == 0 && state.connections == 0;
-      if (at_rest || snapshot.allowances.size() >= kMaxSitesShown) continue;
+      if (at_rest) continue;
       snapshot.allowances.push_back(
           SnapshotOf(state, account->source, destination->name, destination->is_provider, now));
+      if (!state.breaker) continue;
+      GuardSnapshot& one =
+          AddGuard(snapshot, GuardKind::kPathBreaker, BreakerFinding(state, account->source, destination->name), now);
+      one.receiver = destination->name;
+      one.source = account->source;
     }
     for (const auto& [id, part] : destination->campaigns) {
       const Finding finding = part->Describe(destination->name);
@@ -205,6 +227,8 @@ void FillAllowances(Parts& parts, CoreSnapshot& snapshot) {
       one.receiver = destination->name;
     }
   }
+  std::ranges::stable_sort(snapshot.allowances, {}, RankOf);
+  if (snapshot.allowances.size() > kMaxSitesShown) snapshot.allowances.resize(kMaxSitesShown);
 }
 
 void FillGuards(Parts& parts, CoreSnapshot& snapshot) {
@@ -222,6 +246,11 @@ void FillGuards(Parts& parts, CoreSnapshot& snapshot) {
   if (parts.no_domains.Tripped(now.monotonic)) {
     AddGuard(snapshot, GuardKind::kNoDomains, parts.no_domains.Describe(), now);
   }
+}
+
+// It has mail, and may not send it.
+bool StandsStill(const SiteSnapshot& site) {
+  return site.mode == SiteMode::kStopped || site.mode == SiteMode::kBackingOff || site.mode == SiteMode::kPaused;
 }
 
 void FillSources(Parts& parts, CoreSnapshot& snapshot) {
@@ -274,6 +303,7 @@ void FillSnapshot(Parts& parts, CoreSnapshot& snapshot, bool with_domains, bool 
   snapshot.rule_hits = parts.rule_hits;
   if (with_unmatched) snapshot.unmatched = parts.unmatched;
   std::ranges::stable_sort(snapshot.sites, [](const SiteSnapshot& a, const SiteSnapshot& b) {
+    if (StandsStill(a) != StandsStill(b)) return StandsStill(a);
     return a.messages_per_second != b.messages_per_second ? a.messages_per_second > b.messages_per_second
                                                           : a.ready > b.ready;
   });
@@ -299,7 +329,7 @@ void FillPlace(Parts& parts, CoreSnapshot& snapshot, const std::string& domain, 
   std::vector<std::string> names;
   for (const SiteHost& host : target.hosts) names.push_back(host.name);
   const EffectiveRule own = ResolveRule(*parts.options, domain, names);
-  const EffectiveRule at_provider = parts.destinations->ProviderRuleOf(place.site);
+  const EffectiveRule at_provider = ResolveProviderRule(*parts.options, place.provider);
   std::vector<std::string> sources;
   for (const SourceOptions& source : parts.options->sources) sources.push_back(source.name);
   if (sources.empty()) sources.emplace_back("default");

@@ -103,7 +103,7 @@ struct GuardSnapshot {
   GuardState state = GuardState::kWarning;
   std::string campaign;  // of kCampaign
   std::string receiver;  // provider or site; empty: everywhere
-  std::string source;    // of kSourceGone
+  std::string source;    // of kPathBreaker and kSourceGone
   std::string reason;    // with its figures, and how to go on
   Wall since{};
 };

@@ -43,6 +43,31 @@ TEST(Rules, TheDefaultsHoldWhereNothingElseMatches) {
   EXPECT_EQ(ResolveRule(Options(), "example.org", {{"mx.example.org"}}), Defaults());
 }
 
+TEST(Rules, AProviderIsBoundByWhatNamesItAsAWhole) {
+  RuleOptions by_name = Rule("provider:google");
+  by_name.connections = 6;
+  RuleOptions by_suffix = Rule("mx:*.google.com");
+  by_suffix.idle = seconds(9);
+  RuleOptions part = Rule("mx:.l.google.com");
+  part.connections = 1;
+  RuleOptions domain = Rule("gmail.com");
+  domain.connections = 2;
+  const Options options = WithRules({by_name, by_suffix, part, domain});
+  EXPECT_EQ(ResolveProviderRule(options, "google").connections, 6);
+  EXPECT_EQ(ResolveProviderRule(options, "google").idle, seconds(9));
+  EXPECT_EQ(ResolveProviderRule(options, "nobody").connections, Defaults().connections);
+  const auto narrower = [&](std::string_view pattern) {
+    return NarrowerThanProvider(options, DomainPattern::Parse(pattern).value(), "gmail.com", kGoogleMx);
+  };
+  for (const char* pattern : {"*", "provider:google", "mx:.google.com", "mx:*.google.com", "mx:.com"}) {
+    EXPECT_FALSE(narrower(pattern)) << pattern;
+  }
+  for (const char* pattern : {"mx:.l.google.com", "mx:*.l.google.com", "mx:aspmx.l.google.com", "gmail.com"}) {
+    EXPECT_TRUE(narrower(pattern)) << pattern;
+  }
+  EXPECT_FALSE(narrower("mx:.yahoodns.net"));
+}
+
 TEST(Rules, TheMostSpecificWinsFieldByField) {
   RuleOptions everything = Rule("*");
   everything.idle = seconds(7);

@@ -67,10 +67,6 @@ TEST(Allowance, TheLatestOfAllLimitsBinds) {
   answer = allowance.AskMessage(kNow, kBulk);
   EXPECT_EQ(answer.limit, Limit::kStopped);
   EXPECT_EQ(answer.not_before, kNow.monotonic + 600s);
-  allowance.Pause(true);
-  answer = allowance.AskMessage(kNow, kBulk);
-  EXPECT_EQ(answer.limit, Limit::kPaused);
-  EXPECT_EQ(answer.not_before, Monotonic::max());
 }
 
 TEST(Allowance, AskingTakesNothing) {
@@ -355,8 +351,6 @@ TEST(Allowance, TheOperatorLiftsAStopAndAProbeGoesFirst) {
   EXPECT_TRUE(allowance.AdmitMessage(now, kBulk).Go());
   EXPECT_EQ(allowance.AdmitMessage(After(2min), kBulk).limit, Limit::kProbing);
   EXPECT_TRUE(allowance.EndMessage(now, MessageEnd::kAccepted));
-  EXPECT_GT(allowance.Describe(now).adaptive_rate, 0);
-  allowance.ForgetTrouble(now.monotonic);
   EXPECT_EQ(allowance.Describe(now).adaptive_rate, 0);
   EXPECT_EQ(allowance.ConnectionLimit(), 8);
 }

@@ -143,10 +143,11 @@ Personality Microsoft() {
       "550 5.7.515 Access denied, sending domain does not meet the required authentication level. [{host}]",
       "554 5.2.122 The recipient has exceeded their limit for the number of messages they can receive per hour. "
       "[{host}]"};
-  p.temporary.at_rcpt = {"451 4.7.500 Server busy. Please try again later from [{client}]. (AS77712) [{host}]",
-                         "450 4.7.3 Organization queue quota exceeded. [{host}]"};
+  p.temporary.at_rcpt = {"452 4.2.2 STOREDRV.Deliver; mailbox full <{to}> [{host}]"};
   p.temporary.at_content = {"451 4.3.2 Temporary server error. Please try again later ATTR17 [{host}]"};
   p.temporary_wild.at_rcpt = {
+      "451 4.7.500 Server busy. Please try again later from [{client}]. (AS77712) [{host}]",
+      "450 4.7.3 Organization queue quota exceeded. [{host}]",
       "451 4.7.650 The mail server [{client}] has been temporarily rate limited due to IP reputation. For e-mail "
       "delivery information, see https://postmaster.live.com (S843) [{host}]"};
   p.temporary_wild.at_content = {"432 4.3.2 STOREDRV.Deliver; recipient thread limit exceeded [{host}]"};

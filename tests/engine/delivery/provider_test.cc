@@ -84,6 +84,51 @@ TEST(Provider, ItsConnectionsHoldOverAllItsSitesAndEachHasItsTurn) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+// Providers of the operator's own.
+WorldSettings SettingsOf(std::vector<ProviderOptions> providers, std::vector<std::pair<std::string, double>> rates) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  settings.options.provider_table = std::make_shared<const ProviderTable>(
+      ProviderTable::Shipped().get(), std::move(providers), std::vector<RuleOptions>());
+  for (auto& [match, rate] : rates) {
+    RuleOptions rule;
+    rule.match = DomainPattern::Parse(match).value();
+    rule.message_rate = rate;
+    rule.connections = 20;
+    settings.options.rules.push_back(rule);
+  }
+  return settings;
+}
+
+TEST(Provider, OfASingleHostIsBoundByItsRule) {
+  ProviderOptions small;
+  small.name = "small";
+  small.mx = {"mx.small.test"};
+  World world(SettingsOf({small}, {{"provider:small", 1}}));
+  world.AddReceiver("mx.small.test", {"a.test", "b.test"});
+  world.Submit({.recipients = Recipients(600, {"a.test", "b.test"})});
+  world.RunFor(seconds(60));
+  EXPECT_NEAR(static_cast<double>(world.taken()), 60, 3);
+}
+
+TEST(Provider, ARuleForPartOfItsHostsBindsThatPartAloneWhoeverComesFirst) {
+  ProviderOptions big;
+  big.name = "big";
+  big.mx = {".big.test"};
+  for (const bool part_first : {false, true}) {
+    World world(SettingsOf({big}, {{"mx:.part.big.test", 1}, {"provider:big", 50}}));
+    Receiver& part = world.AddReceiver("mx.part.big.test", {"part.test"});
+    Receiver& rest = world.AddReceiver("mx.rest.big.test", {"rest.test"});
+    world.Submit({.recipients = Recipients(5000, {part_first ? "part.test" : "rest.test"})});
+    world.RunFor(seconds(5));
+    world.Submit({.recipients = Recipients(5000, {part_first ? "rest.test" : "part.test"})});
+    world.RunFor(seconds(60));
+    EXPECT_NEAR(static_cast<double>(part.taken.size()), part_first ? 65 : 60, 6);
+    EXPECT_GE(rest.taken.size(), 0.95 * 49 * 60);
+    EXPECT_LE(part.taken.size() + rest.taken.size(), 50u * 65 + 50);
+  }
+}
+
 TEST(Provider, OneDomainsRuleBindsNoOtherDomainOfItsMx) {
   WorldSettings settings;
   settings.options = TestOptions();
@@ -124,6 +169,47 @@ TEST(Provider, AStopOutlivesARestart) {
   world.RunFor(minutes(30));
   EXPECT_EQ(receiver.sessions, 0u);
   EXPECT_TRUE(world.RunToEnd(hours(8)));
+}
+
+TEST(Provider, AStopEndsWhenTheOperatorResumesTheSourceThere) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_mail = [](const ReceivedMessage&) { return std::string("550 5.7.1 listed"); };
+  world.Submit({.recipients = Recipients(100, {"one.test"})});
+  world.RunFor(minutes(10));
+  ASSERT_EQ(receiver.taken.size(), 0u);
+  receiver.script.on_mail = nullptr;
+  const CoreSnapshot before = world.Snapshot();
+  ASSERT_EQ(before.allowances.size(), 1u);
+  EXPECT_NE(before.allowances[0].mode, SiteMode::kNormal);
+
+  world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kSourceAt, "other", "mx.one.test");
+  world.RunFor(seconds(1));
+  EXPECT_EQ(receiver.taken.size(), 0u);
+  world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kSourceAt, "first", "mx.one.test");
+  world.RunFor(seconds(30));
+  EXPECT_GT(receiver.taken.size(), 0u);
+  EXPECT_EQ(world.CheckConservation(), "");
+}
+
+TEST(Provider, ABreakerIsAGuardThatSaysWhyAndHowToGoOn) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_mail = [](const ReceivedMessage&) { return std::string("451 4.7.1 not you, not now"); };
+  world.Submit({.recipients = Recipients(500, {"one.test"})});
+  const auto tripped = [&]() -> std::string {
+    for (const GuardSnapshot& guard : world.Snapshot().guards) {
+      if (guard.kind == GuardKind::kPathBreaker && guard.receiver == "mx.one.test") return guard.reason;
+    }
+    return {};
+  };
+  ASSERT_TRUE(world.RunUntil([&] { return !tripped().empty(); }, hours(12)));
+  EXPECT_NE(tripped().find("not you"), tripped().npos) << tripped();
+  EXPECT_NE(tripped().find("postrider source resume first --at mx.one.test"), tripped().npos) << tripped();
 }
 
 }  // namespace
