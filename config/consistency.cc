@@ -103,6 +103,14 @@ class Check {
     CheckUnique(
         options_.sources, "source", "name", [](const SourceOptions& source) { return std::string_view(source.name); },
         0);
+    // A receiver that counts by address would see the limits of each.
+    const auto text = [](const std::optional<IpAddress>& address) {
+      return address ? ToString(*address) : std::string();
+    };
+    CheckUnique(
+        options_.sources, "source", "ipv4", [&](const SourceOptions& source) { return text(source.ipv4); }, 0);
+    CheckUnique(
+        options_.sources, "source", "ipv6", [&](const SourceOptions& source) { return text(source.ipv6); }, 0);
     for (std::size_t i = 0; i < options_.sources.size(); ++i) {
       const std::string place = fmt::format("source[{}]", i);
       CheckBurst(options_.sources[i], place);
@@ -206,7 +214,7 @@ class Check {
     const RouteOptions& route = options_.routes[index];
     const auto place = [&](std::string_view key) { return fmt::format("route[{}].{}", index, key); };
     for (std::size_t j = 0; j < index; ++j) {
-      if (options_.routes[j].match.text() != route.match.text()) continue;
+      if (options_.routes[j].match.Canonical() != route.match.Canonical()) continue;
       Report(place("match"), fmt::format("{} has the [[route]] of line {} already; make them one",
                                          Quote(route.match.text()), places_.Find(fmt::format("route[{}]", j)).line));
       break;
