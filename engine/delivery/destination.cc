@@ -298,8 +298,9 @@ bool DestinationTable::Rekey(Destination& destination, const std::string& key) {
     if (part->limit.MoveSaved()) parts_.writer.DeleteState(PartKey(id, destination.key));
   }
   node.key() = key;
-  destination.key = key;
+  const std::string old_key = std::exchange(destination.key, key);
   destinations_.insert(std::move(node));
+  parts_.kept->Rekeyed(destination, old_key);
   for (const std::unique_ptr<Account>& account : destination.accounts) {
     saved_.erase(KeyOf(*account));
     BeginSave(*account);

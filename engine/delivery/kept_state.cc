@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "engine/delivery/destination.h"
@@ -193,6 +194,38 @@ void KeptState::Leave(const Destination& destination) {
 
 void KeptState::KeepPart(const Destination& destination, queue::CampaignId id, const CampaignPart& part) {
   Put(CampaignKey(id, destination.key), Encode(destination, part, parts_.loop.now()));
+}
+
+void KeptState::Rekeyed(const Site& site, std::string_view old_key) {
+  if (site.storm != nullptr) {
+    parts_.writer.DeleteState(fmt::format("{}{}", kStorms, old_key));
+    KeepStorm(site);
+  }
+  if (site.learned_cap > 0) {
+    parts_.writer.DeleteState(fmt::format("{}{}", kCaps, old_key));
+    KeepCap(site);
+  }
+}
+
+void KeptState::Rekeyed(const Destination& destination, std::string_view old_key) {
+  for (const auto& [id, part] : destination.campaigns) {
+    parts_.writer.DeleteState(CampaignKey(id, old_key));
+    KeepPart(destination, id, *part);
+  }
+  // Those that have no mail in hand.
+  const std::string suffix = fmt::format("/{}", old_key);
+  for (auto place = waiting_.lower_bound(kCampaigns);
+       place != waiting_.end() && place->first.starts_with(kCampaigns);) {
+    const auto next = std::next(place);
+    if (place->first.ends_with(suffix)) {
+      parts_.writer.DeleteState(place->first);
+      auto node = waiting_.extract(place);
+      node.key().replace(node.key().size() - old_key.size(), old_key.size(), destination.key);
+      parts_.writer.PutState(node.key(), node.mapped());
+      waiting_.insert(std::move(node));
+    }
+    place = next;
+  }
 }
 
 void KeptState::KeepDomains() {

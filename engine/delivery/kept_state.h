@@ -44,6 +44,9 @@ class KeptState {
   void KeepStorm(const Site& site);
   void KeepCap(const Site& site);
   void KeepPart(const Destination& destination, queue::CampaignId id, const CampaignPart& part);
+  // It goes on under another key.
+  void Rekeyed(const Site& site, std::string_view old_key);
+  void Rekeyed(const Destination& destination, std::string_view old_key);
   void KeepDomains();
   // Once a second: doubts about domains end by themselves.
   void Tick();

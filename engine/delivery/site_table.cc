@@ -261,8 +261,9 @@ void SiteTable::Rekey(Site& site) {
   auto node = sites_.extract(site.key);
   node.key() = key;
   sites_.insert(std::move(node));
-  site.key = std::move(key);
+  const std::string old_key = std::exchange(site.key, std::move(key));
   site.own_rules = std::move(own_rules);
+  parts_.kept->Rekeyed(site, old_key);
 }
 
 }  // namespace postrider::delivery

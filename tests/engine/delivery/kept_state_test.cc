@@ -318,5 +318,42 @@ TEST(KeptRecords, DamagedOnesAreToldAndBeginAnew) {
   EXPECT_EQ(receiver.taken.size(), 2000u);
 }
 
+TEST_P(KeptOverARestart, WhatIsHeldStaysHeldUnderARuleThatWasMadeMeanwhile) {
+  WorldSettings settings = SettingsWith(
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender}),
+       Rule("too many messages", Category::kThrottled, Scope::kConnection, {.kind = ActionKind::kReconnect})},
+      cores_);
+  const auto content = [](const ReceivedMessage& message) {
+    if (message.number > 2) return std::string("452 too many messages");
+    return message.from == "bad@sender.test" ? std::string("550 5.7.26 dmarc") : std::string();
+  };
+  CampaignPlan bad = Offer();
+  bad.spec.envelope_from = "bad@sender.test";
+  CampaignPlan good = Offer();
+  good.spec.name = "other";
+  {
+    World world(settings);
+    world.AddReceiver("mx.one.test", {"one.test"}).script.on_content = content;
+    world.Submit(bad);
+    world.Submit(good);
+    ASSERT_TRUE(world.RunUntil([&] { return GuardsOf(world, cores_, GuardKind::kCampaign).size() == 1; }, minutes(1)));
+    world.RunFor(seconds(1));
+    ASSERT_EQ(CountKeys(world, "cap/"), 1u);
+    RuleOptions rule;
+    rule.match = DomainPattern::Parse("one.test").value();
+    rule.connections = 5;
+    settings.options.rules.push_back(rule);
+    world.Reload(settings.options);
+    world.RunFor(seconds(1));
+    EXPECT_EQ(CountKeys(world, "guard/campaign/"), 1u);
+    EXPECT_EQ(CountKeys(world, "cap/"), 1u);
+    for (const auto& [key, value] : world.queue.state()) {
+      if (key.starts_with("guard/campaign/") || key.starts_with("cap/")) {
+        EXPECT_TRUE(key.ends_with("|one.test ")) << key;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace postrider::delivery
