@@ -7,7 +7,9 @@
 #include <string>
 #include <vector>
 
+#include "config/reply.h"
 #include "config/time.h"
+#include "config/verdict.h"
 #include "engine/delivery/intrusive_list.h"
 #include "engine/delivery/window.h"
 #include "engine/dns/resolver.h"
@@ -30,6 +32,10 @@ struct Domain {
   Site* site = nullptr;  // while kSend
   std::shared_ptr<const dns::MxAnswer> mx;
   std::string problem;  // for kBounce and kSweep: the sentence of its events
+  // For kBounce, by whom it was said: DNS, or a server's reply.
+  Stage problem_stage = Stage::kDns;
+  Category problem_category = Category::kBadDomain;
+  Reply problem_reply;
 
   queue::DomainCursor cursor;
   bool more = true;                  // a Take may find jobs

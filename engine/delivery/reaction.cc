@@ -92,7 +92,9 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
       break;
     }
     case ActionKind::kBounceDomain:
-      if (job != nullptr) parts_.windows->BounceRest(*job->lane->domain, reply.text);
+      if (job != nullptr) {
+        parts_.windows->BounceRest(*job->lane->domain, stage, judgement.verdict.category, reply);
+      }
       break;
   }
   ++parts_.counts.actions[static_cast<std::size_t>(action.kind)];

@@ -260,9 +260,10 @@ void Settlement::EndWithoutAttempt(WindowJob& job, LaneEnd end) {
       break;
     case LaneEnd::kBounced:
       facts.kind = EventKind::kBounced;
-      facts.stage = Stage::kDns;
-      facts.category = Category::kBadDomain;
+      facts.stage = job.lane->domain->problem_stage;
+      facts.category = job.lane->domain->problem_category;
       facts.scope = Scope::kDomain;
+      facts.Say(job.lane->domain->problem_reply);
       sentence = job.lane->domain->problem;
       break;
     case LaneEnd::kSuppressed:

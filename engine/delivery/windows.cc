@@ -299,10 +299,13 @@ void Windows::SendElsewhere(Domain& domain, std::chrono::nanoseconds after) {
   if (!domain.leaving) Leave(domain, after);
 }
 
-void Windows::BounceRest(Domain& domain, std::string_view problem) {
+void Windows::BounceRest(Domain& domain, Stage stage, Category category, const Reply& reply) {
   if (domain.mode != Domain::Mode::kSend) return;
   domain.mode = Domain::Mode::kBounce;
-  domain.problem = problem;
+  domain.problem = reply.text;
+  domain.problem_stage = stage;
+  domain.problem_category = category;
+  domain.problem_reply = reply;
   for (const std::unique_ptr<Lane>& lane : domain.lanes) Judge(*lane, false);
 }
 

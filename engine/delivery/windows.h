@@ -46,8 +46,8 @@ class Windows {
 
   // It was told that it is at the wrong host: its home looks its MX up again after so long.
   void SendElsewhere(Domain& domain, std::chrono::nanoseconds after);
-  // It takes no mail: all that waits for it ends as bounced, with this sentence.
-  void BounceRest(Domain& domain, std::string_view problem);
+  // It takes no mail, as this reply says: all that waits for it ends as bounced.
+  void BounceRest(Domain& domain, Stage stage, Category category, const Reply& reply);
   // By command.
   void CampaignChanged(CampaignEntry& entry);
   // New options: domains that go elsewhere now are let go, to be assigned again.

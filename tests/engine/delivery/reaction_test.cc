@@ -433,5 +433,25 @@ TEST(BadMailboxForNow, IsHeldBackByAStormAsOthersAre) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, ADomainThatIsGivenUpTellsWhichReplyDecided) {
+  World world(SettingsWith(
+      {Rule("no such domain", Category::kPolicyRelated, Scope::kDomain, {.kind = ActionKind::kBounceDomain})}));
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_rcpt = [](const ReceivedMessage&) { return std::string("550 5.1.2 no such domain here"); };
+  world.Submit({.recipients = Recipients(500, {"one.test"})});
+  ASSERT_TRUE(world.RunToEnd());
+  EXPECT_EQ(world.queue.Count(EventKind::kBounced), 500u);
+  std::size_t unattempted = 0;
+  for (const queue::Event& event : world.queue.events()) {
+    if (event.kind != EventKind::kBounced) continue;
+    unattempted += event.attempt == 0 ? 1 : 0;
+    EXPECT_EQ(event.stage, Stage::kRcpt);
+    EXPECT_EQ(event.code, 550);
+    EXPECT_EQ(event.category, Category::kPolicyRelated);
+    EXPECT_EQ(event.reply, "5.1.2 no such domain here");
+  }
+  EXPECT_GT(unattempted, 100u);
+}
+
 }  // namespace
 }  // namespace postrider::delivery
