@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kLineWanted = 78;          // RFC 5322 section 2.1.1
 constexpr std::size_t kLineWithEncodedMax = 76;  // RFC 2047 section 2
-constexpr std::size_t kBlanksMax = 60;           // longer runs are encoded: they could fill a line
+constexpr std::size_t kBlanksMax = 50;           // longer runs are encoded: a line has to hold a word after them
 
 bool IsBlank(char c) { return c == ' ' || c == '\t'; }
 bool IsPlain(char c) { return c > 32 && c < 127; }

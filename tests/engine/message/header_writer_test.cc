@@ -82,6 +82,23 @@ TEST(HeaderWriter, GivesTheTextBackWhateverItIs) {
   }
 }
 
+// RFC 5322 section 3.2.2: no line of a folded header may be blanks alone.
+TEST(HeaderWriter, NeverWritesALineOfBlanksAlone) {
+  for (std::size_t blanks = 1; blanks < 90; ++blanks) {
+    for (const std::string beginning : {"A", "A somewhat longer beginning of it", "\u00e4"}) {
+      for (const std::string end : {"\u00e9", "e", "\U0001F600", "e \u00e9"}) {
+        const std::string text = beginning + std::string(blanks, ' ') + end;
+        const std::string written = Unstructured(text);
+        EXPECT_EQ(DecodeEncodedWords(Unfold(written).substr(9)), text);
+        for (std::size_t fold = written.find("\r\n"); fold != std::string::npos;
+             fold = written.find("\r\n", fold + 2)) {
+          EXPECT_NE(Trim(written.substr(fold + 2, written.find("\r\n", fold + 2) - fold - 2)), "") << written;
+        }
+      }
+    }
+  }
+}
+
 TEST(HeaderWriter, KeepsEncodedWordsAt75AndTheirLinesAt76) {
   std::string text;
   for (int i = 0; i < 100; ++i) text += i % 3 == 0 ? "größer " : "abc ";
