@@ -360,7 +360,7 @@ void HeaderCompiler::CompileText(const Source& source, HeaderKind kind, std::str
   HeaderLayout header;
   header.kind = kind;
   header.name = builder_.Store(source.field->name);
-  header.text = builder_.AddPieces(pieces);
+  header.text = builder_.AddPieces(pieces, kind == HeaderKind::kUri);
   AddHeader(source, header, HasField(pieces));
 }
 

@@ -28,7 +28,7 @@ struct FieldUse {
   FieldSource source = FieldSource::kRow;
   std::uint16_t row_field = 0;  // index into row_fields if source is kRow
   bool has_default = false;
-  bool escape = false;  // an HTML part, and not the raw form
+  bool escape = false;  // in an HTML part or a URI, and not the raw form
   Stretch default_text;
 };
 
@@ -47,7 +47,7 @@ struct PieceRange {
 enum class HeaderKind : std::uint8_t {
   kUnstructured,  // Subject, X-...: non-ASCII becomes encoded-words
   kAddress,       // From, To, ...: display names and addresses
-  kUri,           // List-Unsubscribe, ...: inside <>, what no URI may hold is percent-encoded
+  kUri,           // List-Unsubscribe, ...: inside <>, values are percent-encoded
   kToken,         // Message-ID, References, ...: a value must be plain already
   kFixed,         // Date, Content-...: no fields
 };

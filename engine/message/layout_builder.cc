@@ -90,7 +90,7 @@ std::size_t LayoutBuilder::RowField(std::string_view name) {
   return layout_.field_names.size() - 1;
 }
 
-std::uint32_t LayoutBuilder::AddUse(const MergePiece& piece, UsePlace place, bool html) {
+std::uint32_t LayoutBuilder::AddUse(const MergePiece& piece, UsePlace place, bool escapes) {
   if (layout_.uses.size() >= kFieldUsesMax) {
     too_many_fields_ = true;
     return 0;
@@ -98,7 +98,7 @@ std::uint32_t LayoutBuilder::AddUse(const MergePiece& piece, UsePlace place, boo
   FieldUse use;
   use.source = SourceOf(piece.name);
   use.has_default = piece.has_default;
-  use.escape = html && !piece.raw;
+  use.escape = escapes && !piece.raw;
   use.default_text = Store(piece.text);
   const std::uint32_t growth = Growth(place, use.escape);
   layout_.fixed_size += static_cast<std::uint64_t>(piece.text.size()) * growth;
@@ -117,11 +117,11 @@ std::uint32_t LayoutBuilder::AddUse(const MergePiece& piece, UsePlace place, boo
   return static_cast<std::uint32_t>(layout_.uses.size() - 1);
 }
 
-PieceRange LayoutBuilder::AddPieces(const std::vector<MergePiece>& pieces) {
+PieceRange LayoutBuilder::AddPieces(const std::vector<MergePiece>& pieces, bool escapes) {
   PieceRange range{static_cast<std::uint32_t>(layout_.pieces.size()), 0};
   for (const MergePiece& piece : pieces) {
     if (piece.is_field) {
-      const std::uint32_t use = AddUse(piece, UsePlace::kHeader, false);
+      const std::uint32_t use = AddUse(piece, UsePlace::kHeader, escapes);
       layout_.pieces.push_back({.is_field = true, .use = use, .literal = {}});
     } else {
       layout_.pieces.push_back({.is_field = false, .use = 0, .literal = Store(piece.text)});

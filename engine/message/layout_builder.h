@@ -25,8 +25,8 @@ class LayoutBuilder {
   void Field(StepKind kind, const MergePiece& piece, UsePlace place, bool html);
 
   // Index into uses. A field beyond the limits is counted, not added.
-  std::uint32_t AddUse(const MergePiece& piece, UsePlace place, bool html);
-  PieceRange AddPieces(const std::vector<MergePiece>& pieces);
+  std::uint32_t AddUse(const MergePiece& piece, UsePlace place, bool escapes);
+  PieceRange AddPieces(const std::vector<MergePiece>& pieces, bool escapes = false);
   Stretch Store(std::string_view bytes);
 
   [[nodiscard]] bool too_many_fields() const { return too_many_fields_; }

@@ -48,16 +48,18 @@ enum CharacterClass : std::uint8_t {
   kUriCharacter = 1,      // RFC 3986: unreserved, reserved or "%"
   kTokenCharacter = 2,    // of a msg-id: atext, "." and "@"
   kAddressCharacter = 4,  // of a plain address: atext and "."
+  kPartCharacter = 8,     // of any part of a URI without a meaning of its own there: RFC 3986's unreserved, and "@"
 };
 constexpr std::array<std::uint8_t, 256> MakeClasses() {
   std::array<std::uint8_t, 256> classes{};
-  constexpr std::uint8_t kAll = kUriCharacter | kTokenCharacter | kAddressCharacter;
+  constexpr std::uint8_t kAll = kUriCharacter | kTokenCharacter | kAddressCharacter | kPartCharacter;
   for (std::size_t c = '0'; c <= '9'; ++c) classes[c] = kAll;
   for (std::size_t c = 'a'; c <= 'z'; ++c) classes[c] = kAll;
   for (std::size_t c = 'A'; c <= 'Z'; ++c) classes[c] = kAll;
   for (const unsigned char c : std::string_view("-._~:/?#[]@!$&'()*+,;=%")) classes[c] |= kUriCharacter;
   for (const unsigned char c : std::string_view("!#$%&'*+-/=?^_`{|}~."))
     classes[c] |= kTokenCharacter | kAddressCharacter;
+  for (const unsigned char c : std::string_view("-._~@")) classes[c] |= kPartCharacter;
   classes['@'] |= kTokenCharacter;
   return classes;
 }
@@ -75,10 +77,11 @@ std::unexpected<Error> BadHeader(const MessageLayout& layout, const HeaderLayout
   return Fail(ErrorCode::kInvalid, fmt::format("header {}: {}", layout.View(header.name), reason));
 }
 
-void AppendUriText(std::string_view text, bool literal, Scratch& to) {
+// as_it_stands: what needs no percent-encoding.
+void AppendUriText(std::string_view text, CharacterClass as_it_stands, bool literal, Scratch& to) {
   for (const char c : text) {
     // The template's own "<", ">" and blanks are the header's syntax.
-    if (Is(kUriCharacter, c) || (literal && (c == '<' || c == '>' || c == ' ' || c == '\t'))) {
+    if (Is(as_it_stands, c) || (literal && (c == '<' || c == '>' || c == ' ' || c == '\t'))) {
       to.Append(c);
       continue;
     }
@@ -161,7 +164,7 @@ class HeaderRenderer {
         return NoValue(layout_, layout_.uses[piece.use]);
       }
       if (header_.kind == HeaderKind::kUri) {
-        AppendUriText(text, !piece.is_field, to);
+        AppendUriText(text, IsPartOfUri(piece, text, to.view()) ? kPartCharacter : kUriCharacter, !piece.is_field, to);
         continue;
       }
       if (piece.is_field && !std::all_of(text.begin(), text.end(), [](char c) { return Is(kTokenCharacter, c); })) {
@@ -173,6 +176,14 @@ class HeaderRenderer {
   }
 
  private:
+  // A value that is put into a URI must not be read as more than one part of it ("&" and "#" would cut it, "+" reads as
+  // a blank). What begins the URI is the whole of it or its front; a default is the template's own text.
+  bool IsPartOfUri(const Piece& piece, std::string_view text, std::string_view before) const {
+    if (!piece.is_field) return false;
+    const FieldUse& use = layout_.uses[piece.use];
+    return use.escape && text.data() != layout_.View(use.default_text).data() && !Trim(before).ends_with('<');
+  }
+
   Result<void> Unstructured(std::string_view name) {
     Scratch line;
     line.Append(name);

@@ -4,9 +4,10 @@
 // part's transfer encoding, and lays the whole out as a list of literal pieces and fields; Render walks that list.
 // Immutable once compiled and shared between threads as shared_ptr<const Template>. Pure: no clock, no sockets.
 //
-// Merge syntax: {{name}}, {{name|default}}, {{{name}}} (raw: not escaped in HTML), {{{name|default}}}. Names: letters,
-// digits, _ . - Built in for every row: {{to}} (the address), {{id}} (the row's own id), {{domain}}, {{campaign}}. The
-// default stands for a missing and for an empty value, and is taken as it is written, in HTML too. "\{{" is text.
+// Merge syntax: {{name}}, {{name|default}}, {{{name}}} (raw: as it is also in HTML and in URIs), {{{name|default}}}.
+// Names: letters, digits, _ . - Built in for every row: {{to}} (the address), {{id}} (the row's own id), {{domain}},
+// {{campaign}}. The default stands for a missing and for an empty value, and is taken as it is written, in HTML and in
+// URIs too. "\{{" is text.
 
 #include <chrono>
 #include <cstdint>

@@ -291,6 +291,35 @@ TEST(Template, NeverLetsAValueAddAHeaderOrAnAddress) {
   }
 }
 
+TEST(Template, KeepsAValueWithinItsPartOfAUri) {
+  struct Case {
+    const char* uri;
+    const char* value;
+    const char* rendered;
+  };
+  for (const Case& one : {
+           Case{"https://u.example/?e={{x}}&l=1", "ann+x@example.org", "https://u.example/?e=ann%2Bx@example.org&l=1"},
+           Case{"https://u.example/?e={{x}}&l=1", "a&b#c@example.org",
+                "https://u.example/?e=a%26b%23c@example.org&l=1"},
+           Case{"https://u.example/{{x}}", "a/b?c=d%20;e", "https://u.example/a%2Fb%3Fc%3Dd%2520%3Be"},
+           Case{"mailto:out@u.example?subject={{x}}", "Zo\u00eb -._~", "mailto:out@u.example?subject=Zo%C3%AB%20-._~"},
+           Case{"https://u.example/{{{x}}}", "a/b?c=d%20+e f", "https://u.example/a/b?c=d%20+e%20f"},
+           Case{"https://u.example/{{x|a/b?c=d}}", "", "https://u.example/a/b?c=d"},
+           // The whole URI, or its front.
+           Case{"{{x}}", "https://u.example/?a=b+c&d=%20 e", "https://u.example/?a=b+c&d=%20%20e"},
+           Case{" {{x}}/u", "https://u.example:8080", " https://u.example:8080/u"},
+       }) {
+    const TemplatePtr compiled =
+        MustCompile("From: f@example.com\nList-Unsubscribe: <" + std::string(one.uri) + ">\n\nx\n");
+    ASSERT_NE(compiled, nullptr) << one.uri;
+    EXPECT_EQ(HeaderText(MustRender(*compiled, {{"x", one.value}}), "List-Unsubscribe"),
+              "<" + std::string(one.rendered) + ">");
+  }
+  const TemplatePtr compiled = MustCompile("From: f@example.com\nList-Unsubscribe: <{{a}}?e={{b}}>\n\nx\n");
+  EXPECT_EQ(HeaderText(MustRender(*compiled, {{"a", "https://u.example/<"}, {"b", "+"}}), "List-Unsubscribe"),
+            "<https://u.example/%3C?e=%2B>");
+}
+
 TEST(Template, ChecksAMergedAddress) {
   const TemplatePtr compiled = MustCompile("From: f@example.com\nReply-To: {{x}}\n\nx\n");
   for (const char* good : {"a@example.org", "a.b+c@sub.example.org", "\"a b\"@example.org", "a@[192.0.2.1]"}) {
