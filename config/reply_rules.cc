@@ -175,6 +175,8 @@ class Reader {
     }
     // Last: a sample without a stage or provider takes the rule's own.
     if (const toml::node* samples = table.get("samples")) ReadSamples(*samples, rule);
+    // A cause that somebody has to correct does not pass by waiting.
+    if (rule.action.kind == ActionKind::kPauseSender && !table.contains("duration")) rule.action.duration = {};
     CheckWhole(table, rule);
     rules_.push_back(std::move(rule));
   }

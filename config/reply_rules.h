@@ -38,7 +38,8 @@ struct ReplyAction {
   ActionKind kind = ActionKind::kNone;
   int threshold = 1;                            // so many ...
   std::chrono::seconds period{600};             // ... within this, then it happens
-  std::chrono::seconds duration{900};           // of stops, skips and lowered connections
+  std::chrono::seconds duration{900};           // of stops, skips, pauses and lowered connections; 0, of a pause
+                                                // alone: until the operator resumes it
   std::optional<double> messages_per_second{};  // of kLowerRate: at once down to this instead of half
 };
 

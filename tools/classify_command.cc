@@ -43,7 +43,7 @@ std::string Describe(const ReplyAction& action) {
     case ActionKind::kLowerConnections:
     case ActionKind::kStopPath:
     case ActionKind::kPauseSender:
-      text += " for " + FormatDuration(action.duration);
+      text += action.duration.count() > 0 ? " for " + FormatDuration(action.duration) : " until it is resumed";
       break;
     case ActionKind::kLowerRate:
       if (action.messages_per_second) text += fmt::format(" to {:g}/min", *action.messages_per_second * 60);

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "config/duration.h"
 #include "config/time_zone.h"
 #include "engine/delivery/admission.h"
 #include "engine/delivery/campaign_cache.h"
@@ -56,15 +57,24 @@ Account::Account(Parts& parts, Destination& at, std::string from)
       connects(parts) {}
 
 CampaignPart::CampaignPart(Parts& parts, std::string campaign, const GuardNumbers& numbers)
-    : name(std::move(campaign)), guard(numbers), timer([&parts, this] { parts.windows->Unhold(*this); }) {}
+    : name(std::move(campaign)),
+      guard(numbers),
+      timer([&parts, this] { parts.windows->Unhold(*this); }),
+      pace(kSlowed.per_second, 0) {}
 
 Finding CampaignPart::Describe(std::string_view receiver) const {
-  if (slowed_by.empty()) return guard.Describe(name, receiver);
-  return {
-      .alarm = Alarm::kTripped,
-      .since = slowed_since,
-      .why = fmt::format("{} sends one message a minute at {}: its replies met the rule {}", name, receiver, slowed_by),
-      .go_on = fmt::format("correct the cause, then `postrider resume {} --at {}`", name, receiver)};
+  Finding finding = guard.Describe(name, receiver);
+  if (!slowed_by.empty()) {
+    finding = {.alarm = Alarm::kTripped,
+               .since = slowed_since,
+               .why = fmt::format("{} sends one message a minute at {}: its replies met the rule {}", name, receiver,
+                                  slowed_by),
+               .go_on = fmt::format("correct the cause, then `postrider resume {} --at {}`", name, receiver)};
+  }
+  if (lifts_at != Monotonic::max()) {
+    finding.go_on += fmt::format("; by itself it goes on {} after that began, and gathers pace", FormatDuration(lasts));
+  }
+  return finding;
 }
 
 Destination::Destination(Parts& parts, std::string its_key, std::string its_name, bool provider)
@@ -137,7 +147,7 @@ void DestinationTable::Apply(Destination& destination, const EffectiveRule& rule
     account->connects.CallNext();
   }
   for (const auto& [id, part] : destination.campaigns) {
-    if (part->slowed_by.empty()) part->limit.Set(now.monotonic, rule.campaign_message_rate);
+    part->limit.Set(now.monotonic, RateOf(*part, rule));
     parts_.windows->Unhold(*part);
   }
 }
@@ -191,19 +201,55 @@ CampaignPart& DestinationTable::PartOf(Destination& destination, const CampaignE
   if (part == nullptr) {
     part = std::make_unique<CampaignPart>(parts_, campaign.spec().name, parts_.options->guard);
     parts_.kept->Restore(destination, campaign.first->id, *part);
-    const std::optional<RateLimit> slowed = kSlowed;
-    part->limit.Set(parts_.now(), part->slowed_by.empty() ? destination.rule.campaign_message_rate : slowed);
+    part->limit.Set(parts_.now(), RateOf(*part, destination.rule));
     RestoreRate(part->limit, PartKey(campaign.first->id, destination.key));
   }
   return *part;
 }
 
-bool DestinationTable::Slow(CampaignPart& part, std::string_view rule) {
-  if (!part.slowed_by.empty()) return false;
-  part.slowed_by = rule;
-  part.slowed_since = parts_.now();
-  part.limit.Set(parts_.now(), kSlowed);
+std::optional<RateLimit> DestinationTable::RateOf(const CampaignPart& part, const EffectiveRule& rule) {
+  if (!part.slowed_by.empty()) return kSlowed;
+  const std::optional<RateLimit>& usual = rule.campaign_message_rate;
+  if (!part.pace.active() || (usual && usual->per_second <= part.pace.rate())) return usual;
+  return RateLimit{.per_second = part.pace.rate()};
+}
+
+bool DestinationTable::Refuse(Destination& destination, CampaignPart& part, bool slowly, const ReplyRule& rule) {
+  const Monotonic now = parts_.now();
+  if (!part.slowed_by.empty() || (!slowly && !part.guard.Pause(now, rule.name))) return false;
+  part.lasts = rule.action.duration;
+  if (part.lasts.count() > 0) {
+    part.lifts_at = now + part.lasts;
+    const std::optional<RateLimit>& usual = destination.rule.campaign_message_rate;
+    part.pace.SetBounds(kSlowed.per_second, usual ? usual->per_second : 0);
+    part.pace.Stopped(now, part.meter.PerSecond(now));
+  }
+  if (slowly) {
+    part.slowed_by = rule.name;
+    part.slowed_since = now;
+    part.limit.Set(now, kSlowed);
+  }
   return true;
+}
+
+void DestinationTable::Accepted(Destination& destination, queue::CampaignId id, CampaignPart& part) {
+  const Monotonic now = parts_.now();
+  part.meter.Count(now);
+  if (!part.pace.active() || !part.slowed_by.empty() || part.Paused() || !part.pace.Accepted(now)) return;
+  part.limit.Set(now, RateOf(part, destination.rule));
+  parts_.kept->KeepPart(destination, id, part);
+}
+
+void DestinationTable::Lift(Destination& destination, queue::CampaignId id, CampaignPart& part) {
+  part.lifts_at = Monotonic::max();
+  part.guard.Resume();
+  part.slowed_by.clear();
+  part.limit.Set(parts_.now(), RateOf(part, destination.rule));
+  parts_.kept->KeepPart(destination, id, part);
+  parts_.settlement->DestinationEvent(destination, {},
+                                      fmt::format("{} goes on at {}, slowly at first: {} are over", part.name,
+                                                  destination.name, FormatDuration(part.lasts)));
+  parts_.windows->Unhold(part);
 }
 
 void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
@@ -212,9 +258,10 @@ void DestinationTable::Resume(std::string_view campaign, std::string_view at) {
     for (const auto& [id, part] : destination->campaigns) {
       if (part->name != campaign) continue;
       part->guard.Resume();
-      if (!std::exchange(part->slowed_by, {}).empty()) {
-        part->limit.Set(parts_.now(), destination->rule.campaign_message_rate);
-      }
+      part->slowed_by.clear();
+      part->lifts_at = Monotonic::max();
+      part->pace.Forget();
+      part->limit.Set(parts_.now(), RateOf(*part, destination->rule));
       parts_.kept->KeepPart(*destination, id, *part);
       parts_.windows->Unhold(*part);
     }
@@ -250,6 +297,8 @@ void DestinationTable::CampaignIsOver(queue::CampaignId id) {
     if (part.Describe(destination->name).alarm != Alarm::kTripped) continue;
     part.guard.Resume();
     part.slowed_by.clear();
+    part.lifts_at = Monotonic::max();
+    part.pace.Forget();
     parts_.kept->KeepPart(*destination, id, part);
   }
 }
@@ -326,6 +375,9 @@ void DestinationTable::Tick() {
       if (account->allowance.Unsaved()) Save(*account);
     }
     SaveRates(destination);
+    for (const auto& [id, part] : destination.campaigns) {
+      if (part->lifts_at <= now) Lift(destination, id, *part);
+    }
     std::erase_if(destination.campaigns, [](const auto& entry) {
       return entry.second->over && entry.second->shares == 0 && entry.second->held.empty();
     });

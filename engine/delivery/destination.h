@@ -14,6 +14,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/reply_rules.h"
 #include "config/rules.h"
 #include "engine/delivery/connection.h"
 #include "engine/delivery/intrusive_list.h"
@@ -21,9 +22,11 @@
 #include "engine/delivery/window.h"
 #include "queue/campaign.h"
 #include "throttle/action_counter.h"
+#include "throttle/adaptive_rate.h"
 #include "throttle/allowance.h"
 #include "throttle/guard.h"
 #include "throttle/local_limit.h"
+#include "throttle/minute_meter.h"
 #include "throttle/saved_bucket.h"
 
 namespace postrider::delivery {
@@ -62,6 +65,11 @@ struct CampaignPart {
   io::Timer timer;
   std::string slowed_by;  // the rule whose action made its rate a small one; empty: none did
   Monotonic slowed_since{};
+  // What a rule's action paused or slowed for a time goes on by itself then, at half its rate before, and rises again.
+  Monotonic lifts_at = Monotonic::max();
+  std::chrono::seconds lasts{};
+  AdaptiveRate pace;
+  MinuteMeter meter;         // what it sends there
   std::uint32_t shares = 0;  // sites where it has mail
   bool over = false;         // the campaign is
   Monotonic touched{};
@@ -100,8 +108,11 @@ class DestinationTable {
   void Leave(Site& site);
   [[nodiscard]] Account& AccountOf(Destination& destination, std::string_view source);
   [[nodiscard]] CampaignPart& PartOf(Destination& destination, const CampaignEntry& campaign);
-  // The campaign's sender is refused there: mail for which somebody waits goes on slowly. False: it does already.
-  bool Slow(CampaignPart& part, std::string_view rule);
+  // The campaign's sender is refused there, says a rule: it stops, or goes on slowly where somebody waits for each of
+  // its messages; for so long, or for duration 0 until the operator resumes it. False: it is so already.
+  bool Refuse(Destination& destination, CampaignPart& part, bool slowly, const ReplyRule& rule);
+  // One of its recipients was taken there.
+  void Accepted(Destination& destination, queue::CampaignId id, CampaignPart& part);
   // It has ended: nothing of it is kept.
   void CampaignIsOver(queue::CampaignId id);
   // The operator lets the campaign go on at the provider (or site) of that name: what paused or slowed it there counts
@@ -135,6 +146,8 @@ class DestinationTable {
   [[nodiscard]] const std::map<std::string, std::unique_ptr<Destination>>& all() const { return destinations_; }
 
  private:
+  [[nodiscard]] static std::optional<RateLimit> RateOf(const CampaignPart& part, const EffectiveRule& rule);
+  void Lift(Destination& destination, queue::CampaignId id, CampaignPart& part);
   struct SaveUnderWay {
     std::uint64_t request = 0;
     Account* account = nullptr;

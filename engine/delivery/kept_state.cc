@@ -33,6 +33,9 @@ enum Field : std::uint8_t {
   kGuard = 3,
   kSlowedBy = 4,
   kSlowedSince = 5,
+  kLiftsAt = 6,
+  kLasts = 7,
+  kPace = 8,
   kCap = 1,
   kLearnedAt = 2,
 };
@@ -43,7 +46,7 @@ std::string CampaignKey(queue::CampaignId id, std::string_view destination) {
 
 std::string Encode(const Destination& destination, const CampaignPart& part, const Now& now) {
   const std::string guard = part.guard.Encode(now);
-  if (guard.empty() && part.slowed_by.empty()) return {};
+  if (guard.empty() && part.slowed_by.empty() && !part.pace.active()) return {};
   StateWriter writer;
   writer.Text(kCampaign, part.name);
   writer.Text(kReceiver, destination.name);
@@ -51,6 +54,15 @@ std::string Encode(const Destination& destination, const CampaignPart& part, con
   if (!part.slowed_by.empty()) {
     writer.Text(kSlowedBy, part.slowed_by);
     writer.Moment(kSlowedSince, part.slowed_since, now);
+  }
+  if (part.lifts_at != Monotonic::max()) {
+    writer.Moment(kLiftsAt, part.lifts_at, now);
+    writer.Number(kLasts, static_cast<std::uint64_t>(part.lasts.count()));
+  }
+  if (part.pace.active()) {
+    StateWriter pace;
+    part.pace.Encode(pace, now);
+    writer.Text(kPace, pace.fields());
   }
   return writer.Finish(kPartKind, kVersion);
 }
@@ -68,6 +80,9 @@ struct PartRecord {
   std::string guard;
   std::string slowed_by;
   Monotonic slowed_since{};
+  Monotonic lifts_at = Monotonic::max();
+  std::chrono::seconds lasts{};
+  std::string pace;
 };
 
 Result<PartRecord> Decode(std::string_view bytes, const Now& now) {
@@ -81,9 +96,21 @@ Result<PartRecord> Decode(std::string_view bytes, const Now& now) {
     if (reader->field() == kGuard) record.guard = text;
     if (reader->field() == kSlowedBy) record.slowed_by = text;
     if (reader->field() == kSlowedSince) record.slowed_since = reader->Moment(now).value_or(now.monotonic);
+    if (reader->field() == kLiftsAt) record.lifts_at = reader->Moment(now).value_or(now.monotonic);
+    if (reader->field() == kLasts) record.lasts = std::chrono::seconds(reader->Number().value_or(0));
+    if (reader->field() == kPace) record.pace = text;
   }
   if (!reader->sound()) return Fail(ErrorCode::kCorrupt, "its fields do not fit their lengths");
   return record;
+}
+
+// All but its guard.
+void Fill(CampaignPart& part, const PartRecord& record, const Now& now) {
+  part.slowed_by = record.slowed_by;
+  part.slowed_since = record.slowed_since;
+  part.lifts_at = record.lifts_at;
+  part.lasts = record.lasts;
+  if (!part.pace.Restore(record.pace, now)) part.pace.Forget();
 }
 
 }  // namespace
@@ -168,8 +195,7 @@ void KeptState::Restore(const Destination& destination, queue::CampaignId id, Ca
       Complain("what holds " + part.name + " at " + destination.name, read.error());
     }
   }
-  part.slowed_by = std::move(record->slowed_by);
-  part.slowed_since = record->slowed_since;
+  Fill(part, *record, now);
 }
 
 void KeptState::KeepStorm(const Site& site) {
@@ -269,8 +295,7 @@ std::vector<KeptState::Held> KeptState::Waiting() const {
     if (!record) continue;
     CampaignPart part(parts_, record->campaign, parts_.options->guard);
     if (!record->guard.empty() && !part.guard.Restore(now, record->guard)) continue;
-    part.slowed_by = std::move(record->slowed_by);
-    part.slowed_since = record->slowed_since;
+    Fill(part, *record, now);
     waiting.push_back({record->campaign, record->receiver, part.Describe(record->receiver)});
   }
   return waiting;

@@ -133,11 +133,7 @@ void Settlement::PauseSender(WindowJob& job, Path& path, const ReplyRule& rule, 
   CampaignEntry& campaign = *job.lane->campaign;
   CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   if (!part.actions.Count(rule.name, rule.action, now.monotonic)) return;
-  if (campaign.transactional()) {
-    if (!parts_.destinations->Slow(part, rule.name)) return;
-  } else if (!part.guard.Pause(now.monotonic, rule.name)) {
-    return;
-  }
+  if (!parts_.destinations->Refuse(*path.site.provider_destination, part, campaign.transactional(), rule)) return;
   KeepStop(part, campaign, *path.site.provider_destination);
   ++parts_.counts.actions[static_cast<std::size_t>(ActionKind::kPauseSender)];
   GuardEvent(part, campaign, path, reply.text);
@@ -159,12 +155,14 @@ void Settlement::CountForGuards(const WindowJob& job, Path& path, Verdict& verdi
     if (bad_mailbox && site.storm->tripped()) verdict.fate = Fate::kDeferred;
   }
   CampaignEntry& campaign = *job.lane->campaign;
+  Destination& destination = *path.site.provider_destination;
+  CampaignPart& part = parts_.destinations->PartOf(destination, campaign);
+  if (verdict.fate == Fate::kDelivered) parts_.destinations->Accepted(destination, campaign.first->id, part);
   if (campaign.transactional()) return;
-  CampaignPart& part = parts_.destinations->PartOf(*path.site.provider_destination, campaign);
   const bool spam_block = verdict.category == Category::kSpamBlock && verdict.scope == Scope::kSender;
   const bool canary = campaign.latest->canary.RestWaits();
   if (!part.guard.Count(now, hard_bounce, spam_block, canary)) return;
-  if (part.Paused()) KeepStop(part, campaign, *path.site.provider_destination);
+  if (part.Paused()) KeepStop(part, campaign, destination);
   GuardEvent(part, campaign, path, {});
 }
 

@@ -66,8 +66,9 @@ CampaignPlan Offer() {
 }
 
 TEST_P(KeptOverARestart, APausedCampaignStaysPausedAtThatProviderUntilItIsResumed) {
-  WorldSettings settings =
-      SettingsWith({Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}, cores_);
+  WorldSettings settings = SettingsWith(
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}})},
+      cores_);
   {
     World world(settings);
     world.AddReceiver("mx.one.test", {"one.test"}).script.on_content = [](const ReceivedMessage&) {
@@ -104,8 +105,9 @@ TEST_P(KeptOverARestart, APausedCampaignStaysPausedAtThatProviderUntilItIsResume
 }
 
 TEST_P(KeptOverARestart, WhatHasNoMailInHandCanBeResumedToo) {
-  WorldSettings settings =
-      SettingsWith({Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}, cores_);
+  WorldSettings settings = SettingsWith(
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}})},
+      cores_);
   {
     World world(settings);
     world.AddReceiver("mx.one.test", {"one.test"}).script.on_content = [](const ReceivedMessage&) {
@@ -122,8 +124,9 @@ TEST_P(KeptOverARestart, WhatHasNoMailInHandCanBeResumedToo) {
 }
 
 TEST_P(KeptOverARestart, OfACampaignThatIsOverNothingIsKept) {
-  WorldSettings settings =
-      SettingsWith({Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}, cores_);
+  WorldSettings settings = SettingsWith(
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}})},
+      cores_);
   World world(settings);
   world.AddReceiver("mx.one.test", {"one.test"}).script.on_content = [](const ReceivedMessage&) {
     return std::string("550 5.7.26 dmarc");
@@ -320,7 +323,7 @@ TEST(KeptRecords, DamagedOnesAreToldAndBeginAnew) {
 
 TEST_P(KeptOverARestart, WhatIsHeldStaysHeldUnderARuleThatWasMadeMeanwhile) {
   WorldSettings settings = SettingsWith(
-      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender}),
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}}),
        Rule("too many messages", Category::kThrottled, Scope::kConnection, {.kind = ActionKind::kReconnect})},
       cores_);
   const auto content = [](const ReceivedMessage& message) {

@@ -137,8 +137,8 @@ TEST(Reaction, WhoAnswersTheFirstContentWithACapIsNotReconnectedToWithoutEnd) {
 }
 
 TEST(Reaction, ARefusedSenderStopsTheCampaignAtThatProviderAlone) {
-  World world(
-      SettingsWith({Rule("5.7.26", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}));
+  World world(SettingsWith(
+      {Rule("5.7.26", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}})}));
   Receiver& strict = world.AddReceiver("mx.strict.test", {"strict.test"});
   strict.script.on_content = [](const ReceivedMessage& message) {
     return message.from == "bad@sender.test" ? std::string("550 5.7.26 unauthenticated") : std::string();
@@ -291,8 +291,8 @@ TEST(Guards, WhatTheyPausedAtAProviderGoesOnWhenTheOperatorSaysSoAndIsCountedAne
 }
 
 TEST(Guards, ASlowedTransactionalCampaignIsShownAndGoesOnAtFullSpeedWhenResumed) {
-  World world(
-      SettingsWith({Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender})}));
+  World world(SettingsWith(
+      {Rule("dmarc", Category::kAuthFailure, Scope::kSender, {.kind = ActionKind::kPauseSender, .duration = {}})}));
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
   receiver.script.on_content = [](const ReceivedMessage&) { return std::string("450 4.7.26 dmarc"); };
   CampaignPlan plan{.recipients = Recipients(50, {"one.test"})};
@@ -309,6 +309,57 @@ TEST(Guards, ASlowedTransactionalCampaignIsShownAndGoesOnAtFullSpeedWhenResumed)
   world.Tell(CoreCommand::Kind::kResume, CoreCommand::Target::kCampaignAt, "receipts", "mx.one.test");
   EXPECT_TRUE(world.RunToEnd(minutes(15)));
   EXPECT_TRUE(world.Snapshot().guards.empty());
+}
+
+TEST(Guards, ASenderPausedForATimeGoesOnByItselfAndGathersPace) {
+  const ReplyRule rule = Rule("reputation", Category::kSpamBlock, Scope::kSender,
+                              {.kind = ActionKind::kPauseSender, .duration = hours(1)});
+  WorldSettings settings = SettingsWith({rule});
+  RuleOptions limit;
+  limit.message_rate = 10;
+  settings.options.rules.push_back(limit);
+  const auto submit = [](World& world, std::size_t count) {
+    CampaignPlan plan{.recipients = Recipients(count, {"one.test"})};
+    plan.spec.name = "news";
+    world.Submit(plan);
+  };
+  std::vector<std::pair<std::string, std::string>> state;
+  {
+    World world(settings);
+    Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+    submit(world, 20'000);
+    world.RunFor(minutes(5));
+    const std::size_t before = receiver.taken.size();
+    EXPECT_NEAR(static_cast<double>(before), 3000, 100);
+    receiver.script.on_content = [](const ReceivedMessage&) { return std::string("451 4.7.0 low reputation"); };
+    world.RunFor(seconds(5));
+    receiver.script.on_content = nullptr;
+    ASSERT_EQ(HeldCampaigns(world).size(), 1u);
+    EXPECT_TRUE(world.Snapshot().guards[0].reason.contains("by itself it goes on 1h after"))
+        << world.Snapshot().guards[0].reason;
+    for (const auto& [key, value] : world.queue.state()) state.emplace_back(key, value);
+    world.RunFor(minutes(50));
+    EXPECT_EQ(receiver.taken.size(), before);
+    world.RunFor(minutes(20));
+    EXPECT_TRUE(HeldCampaigns(world).empty());
+    // Five a second at first, and 5 % more each minute.
+    const double after = static_cast<double>(receiver.taken.size() - before);
+    EXPECT_GT(after, 9 * 60 * 5);
+    EXPECT_LT(after, 10 * 60 * 8);
+    world.RunFor(minutes(15));
+    EXPECT_TRUE(world.RunToEnd(minutes(30)));
+    EXPECT_EQ(world.CheckConservation(), "");
+  }
+  // After a restart as well: not before its time, and not at full speed then.
+  settings.state = state;
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  submit(world, 20'000);
+  world.RunFor(minutes(50));
+  EXPECT_EQ(receiver.taken.size(), 0u);
+  world.RunFor(minutes(20));
+  EXPECT_GT(receiver.taken.size(), 3 * 60 * 5u);
+  EXPECT_LT(receiver.taken.size(), 20 * 60 * 8u);
 }
 
 TEST(Guards, AStormIsOverWhenTheOperatorBelievesTheSite) {
