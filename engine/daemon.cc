@@ -317,6 +317,7 @@ void Daemon::SaveLimits() {
 void Daemon::Watch() {
   live_.Watch();
   SaveLimits();
+  limits_->Sweep(clock_->Read().monotonic);
   const OptionsPtr now_valid = live_.get();
   const double queue_free = files_->FreeShare(now_valid->queue.directory).value_or(1);
   const double log_free = files_->FreeShare(now_valid->log.directory).value_or(1);

@@ -24,10 +24,12 @@ CampaignEntry::CampaignEntry(queue::CampaignPtr snapshot, SharedLimits& limits, 
   const double per_second = first->spec.messages_per_second;
   if (per_second <= 0) return;
   const std::string name = std::to_string(first->id);
-  if (limits.Find(SharedLimits::Kind::kCampaign, name) == nullptr) {
+  // Held from the beginning, so that no sweep drops it between the two.
+  std::shared_ptr<SharedLimit> limit = limits.Get(SharedLimits::Kind::kCampaign, name);
+  if (!limit->rate()) {
     limits.Set(SharedLimits::Kind::kCampaign, name, now, RateLimit{.per_second = per_second, .burst = 0}, std::nullopt);
   }
-  lease = std::make_unique<Lease>(limits.Get(SharedLimits::Kind::kCampaign, name));
+  lease = std::make_unique<Lease>(std::move(limit));
 }
 
 CampaignStanding CampaignEntry::Standing(Wall now) const {
