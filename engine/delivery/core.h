@@ -1,9 +1,9 @@
 #pragma once
 // One core of the sending machine: due jobs in, outcomes out. It owns its sites, paths, connections and windows, and
-// hears and says all through the mailboxes of CorePorts; only the limits of source, pool, sender and campaign are shared. A domain's home core (by shard)
-// resolves its MX and hands the domain to the core that owns the site (by hash of the provider, else of the MX set and
-// route). Runs on its own thread, or under the simulation; reads no clock but its loop's. Stop: Drain, then RunOnce
-// until drained().
+// hears and says all through the mailboxes of CorePorts; only the limits of source, pool, sender and campaign are
+// shared. A domain's home core (by shard) resolves its MX and hands the domain to the core that owns the site (by hash
+// of the provider, else of the MX set and route). Runs on its own thread, or under the simulation; reads no clock but
+// its loop's. Stop: Drain, then RunOnce until drained().
 
 #include <chrono>
 #include <cstdint>

@@ -272,10 +272,14 @@ TEST_F(DaemonThrottleTest, PausesASourceAtOnePlaceOverARestart) {
   ASSERT_TRUE(note.has_value());
   EXPECT_THAT(*note, HasSubstr("no site of that name has work"));
   EXPECT_EQ(daemon_->Pause({Target::kSourceAt, "b", "google"}).error().code, ErrorCode::kNotFound);
-  EXPECT_EQ(daemon_->Resume({Target::kSource, "a", {}}).error().message,
-            "the source \"a\" is not paused; `postrider status` lists what is");
+  EXPECT_EQ(
+      daemon_->Resume({Target::kSource, "a", {}}).error().message,
+      "the source \"a\" is neither paused nor stopped or slowed by replies; `postrider status` and `postrider queue` "
+      "list what is");
   EXPECT_EQ(daemon_->Resume({Target::kSourceAt, "a", "yahoo"}).error().message,
-            "the source \"a\" at yahoo is not paused; `postrider status` lists what is");
+            "the source \"a\" at yahoo is neither paused nor stopped or slowed by replies; `postrider status` and "
+            "`postrider queue` "
+            "list what is");
   Stop();
   Start();
   const std::vector<observe::PauseTarget> pauses = daemon_->Pauses();
