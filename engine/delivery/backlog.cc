@@ -139,8 +139,15 @@ void Backlog::Refreshed(HomeDomain& domain, const dns::MxAnswer& answer) {
   // What fails now is found out when the domain is assigned the next time.
   if (answer.status != dns::MxStatus::kFound) return;
   if (TargetOf(*parts_.options, domain.name, &answer).base_key == domain.base_key) return;
-  // The owner lets it go, and then it is assigned anew.
-  Assign(domain, domain.owner, std::make_shared<dns::MxAnswer>(answer));
+  // The owner lets it go, if it has not yet; then it is assigned anew.
+  if (domain.owner == parts_.settings.core) return parts_.windows->MxChanged(domain.name, answer);
+  Send(domain.owner, {.kind = PeerMessage::Kind::kMxChanged,
+                      .domain = domain.name,
+                      .mx = std::make_shared<dns::MxAnswer>(answer),
+                      .from_core = parts_.settings.core,
+                      .rest = {},
+                      .forget_mx = false,
+                      .resolved_again = 0});
 }
 
 void Backlog::Resolved(const std::string& name, const dns::MxAnswer& answer) {
@@ -243,6 +250,8 @@ void Backlog::OnPeerMessage(PeerMessage& message) {
     case PeerMessage::Kind::kRelease:
       return OnRelease(message.domain, message.rest, message.forget_mx);
   }
+    case PeerMessage::Kind::kMxChanged:
+      return parts_.windows->MxChanged(message.domain, *message.mx);
 }
 
 void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest, bool forget_mx) {

@@ -63,8 +63,9 @@ struct Committed {
 // Between cores.
 struct PeerMessage {
   enum class Kind : std::uint8_t {
-    kAssign,   // home -> owner: this domain's mail goes to this MX set
-    kRelease,  // owner -> home: nothing of it is open here any more
+    kAssign,     // home -> owner: this domain's mail goes to this MX set
+    kMxChanged,  // home -> owner: of a domain assigned before, which the owner may have let go meanwhile
+    kRelease,    // owner -> home: nothing of it is open here any more
   };
   Kind kind = Kind::kAssign;
   std::string domain;

@@ -60,7 +60,7 @@ Windows::~Windows() {
 void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx,
                      std::uint32_t resolved_again) {
   auto [place, is_new] = domains_.try_emplace(std::string(name));
-  if (!is_new) return Reassign(*place->second, std::move(mx));
+  CHECK(is_new);  // its home assigns a domain anew only once it was released
   place->second = std::make_unique<Domain>();
   Domain& domain = *place->second;
   domain.name = name;
@@ -83,10 +83,12 @@ void Windows::Assign(std::string_view name, std::uint32_t home, std::shared_ptr<
   Consider(domain);
 }
 
-// The MX of a domain that is active here has changed: it is let go, and its home finds its new owner.
-void Windows::Reassign(Domain& domain, std::shared_ptr<const dns::MxAnswer> mx) {
-  if (domain.site == nullptr || mx == nullptr) return;
-  if (TargetOf(*parts_.options, domain.name, mx.get()).SameAs(domain.site->target)) return;
+// Once it is let go, its home finds its new owner.
+void Windows::MxChanged(std::string_view name, const dns::MxAnswer& mx) {
+  const auto place = domains_.find(std::string(name));
+  if (place == domains_.end() || place->second->site == nullptr) return;
+  Domain& domain = *place->second;
+  if (TargetOf(*parts_.options, domain.name, &mx).SameAs(domain.site->target)) return;
   Leave(domain, {});
   Consider(domain);
 }

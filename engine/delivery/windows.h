@@ -27,6 +27,8 @@ class Windows {
   // From a home core, maybe our own.
   void Assign(std::string_view name, std::uint32_t home, std::shared_ptr<const dns::MxAnswer> mx,
               std::uint32_t resolved_again);
+  // The same for a domain that is active here, or was when this was said. If its mail goes elsewhere now it is let go.
+  void MxChanged(std::string_view name, const dns::MxAnswer& mx);
 
   void OnTaken(ReadAnswer& answer);
   // Sends requests to the reader, as many as may be under way.
@@ -73,7 +75,6 @@ class Windows {
   }
 
  private:
-  void Reassign(Domain& domain, std::shared_ptr<const dns::MxAnswer> mx);
   void Consider(Domain& domain);
   void AskTake(Domain& domain);
   [[nodiscard]] bool WantsMore(const Domain& domain) const;

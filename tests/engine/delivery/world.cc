@@ -152,6 +152,14 @@ void World::Command(CoreCommand command) {
   }
 }
 
+void World::SayToPeer(std::uint32_t core, const PeerMessage& message) {
+  io::Mailbox<PeerMessage>& box = *units_[core]->from_peers[message.from_core];
+  PeerMessage* slot = box.Reserve();
+  CHECK(slot != nullptr);
+  *slot = message;
+  box.Publish();
+}
+
 void World::Tell(CoreCommand::Kind kind, CoreCommand::Target target, std::string name, std::string at) {
   CoreCommand command;
   command.kind = kind;

@@ -55,6 +55,8 @@ class World {
   queue::CampaignPtr Submit(const CampaignPlan& plan);
   void SetState(queue::CampaignId id, queue::CampaignState state);
   void Command(CoreCommand command);
+  // As if another core had said it.
+  void SayToPeer(std::uint32_t core, const PeerMessage& message);
   // kPause, kResume.
   void Tell(CoreCommand::Kind kind, CoreCommand::Target target, std::string name = {}, std::string at = {});
   void Reload(Options options);
