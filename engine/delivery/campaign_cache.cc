@@ -44,7 +44,8 @@ CampaignStanding CampaignEntry::Standing(Wall now) const {
     default:
       return CampaignStanding::kWait;
   }
-  if (latest->expires_at && now >= *latest->expires_at) return CampaignStanding::kExpired;
+  const std::optional<Wall> expires = queue::ExpiryOf(*latest);
+  if (expires && now >= *expires) return CampaignStanding::kExpired;
   return queue::WindowsAt(*latest, now).open ? CampaignStanding::kGo : CampaignStanding::kWait;
 }
 
@@ -83,7 +84,8 @@ static const queue::StoredTemplate* StoredOf(const WindowJob& job) {
 
 std::optional<Wall> EndOf(const WindowJob& job, const Options& options) {
   const queue::Campaign& campaign = *job.lane->campaign->latest;
-  if (campaign.expires_at || !campaign.spec.standing) return campaign.expires_at;
+  const std::optional<Wall> expires = queue::ExpiryOf(campaign);
+  if (expires || !campaign.spec.standing) return expires;
   const queue::StoredTemplate* stored = StoredOf(job);
   if (stored == nullptr) return std::nullopt;
   return stored->accepted_at + options.RetryFor(campaign.spec.mail_class).expiry;

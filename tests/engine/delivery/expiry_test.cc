@@ -43,6 +43,25 @@ TEST(NeverAttempted, SaysWhyItsHostCouldNotBeReached) {
   EXPECT_EQ(event.source, "first");
 }
 
+TEST(Expiry, OfACampaignThatIsSentWhileItIsReadIsThatOfItsManifest) {
+  World world;
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  std::size_t asked = 0;
+  receiver.script.on_rcpt = [&](const ReceivedMessage&) {
+    ++asked;
+    return std::string("451 4.2.2 the mailbox is full");
+  };
+  CampaignPlan plan{.recipients = Recipients(5, {"one.test"}), .loading = true};
+  plan.spec.start = queue::StartMode::kStreaming;
+  plan.spec.expires = world.now().wall + minutes(1);
+  world.Submit(plan);
+  world.RunFor(seconds(50));
+  EXPECT_EQ(asked, 5u);
+  EXPECT_TRUE(world.RunToEnd(minutes(2)));
+  EXPECT_EQ(asked, 5u) << "nothing is tried when its time is over";
+  EXPECT_EQ(world.queue.Count(EventKind::kExpired), 5u);
+}
+
 TEST(NeverAttempted, SaysHowItsPathWasRefused) {
   World world;
   world.AddReceiver("mx.stern.test", {"stern.test"}).script.banner = "554 5.7.1 no mail from you";

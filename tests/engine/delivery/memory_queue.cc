@@ -19,7 +19,12 @@ queue::CampaignPtr MemoryQueue::Add(const CampaignPlan& plan, Wall now) {
   campaign->state = queue::CampaignState::kRunning;
   campaign->accepted_at = now;
   campaign->released_at = now;
-  if (plan.expires_after) campaign->expires_at = now + *plan.expires_after;
+  if (plan.loading) {
+    campaign->state = queue::CampaignState::kLoading;
+    campaign->released_at.reset();
+  } else if (plan.expires_after) {
+    campaign->expires_at = now + *plan.expires_after;
+  }
   auto stored = std::make_shared<queue::StoredTemplate>();
   stored->campaign = campaign->id;
   stored->accepted_at = now;
