@@ -91,7 +91,7 @@ struct CampaignTotals {
 // Where a campaign with a canary stands. Its rest waits in blocks of its own.
 enum class CanaryPhase : std::uint8_t {
   kNone,      // it has none
-  kSending,   // until nine in ten of the canary have been tried
+  kSending,   // until nine in ten of the canary have been tried, or all but one
   kWaiting,   // until rest_at
   kStopped,   // a guard paused the campaign meanwhile; to resume it releases the rest
   kReleased,  // the rest goes
@@ -102,7 +102,7 @@ struct Canary {
   CanaryPhase phase = CanaryPhase::kNone;
   std::uint64_t recipients = 0;  // in the canary
   std::uint64_t untried = 0;     // of these, those that wait for their first attempt
-  std::optional<Wall> rest_at;   // when the rest goes (kWaiting), or went (kReleased)
+  std::optional<Wall> rest_at;   // when the rest goes (kWaiting, kSending if no more is tried), or went (kReleased)
 
   [[nodiscard]] bool RestWaits() const { return phase != CanaryPhase::kNone && phase != CanaryPhase::kReleased; }
   friend bool operator==(const Canary&, const Canary&) = default;

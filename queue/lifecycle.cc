@@ -58,7 +58,7 @@ Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::s
     if (campaign.paused_at && now > *campaign.paused_at) {
       const auto stood = now - *campaign.paused_at;
       if (campaign.expires_at) *campaign.expires_at += stood;
-      if (campaign.canary.phase == CanaryPhase::kWaiting) *campaign.canary.rest_at += stood;
+      if (campaign.canary.rest_at && campaign.canary.RestWaits()) *campaign.canary.rest_at += stood;
     }
     if (campaign.canary.phase == CanaryPhase::kStopped) ReleaseRest(campaign, now);
   } else if (to == CampaignState::kRunning) {
@@ -80,9 +80,10 @@ void CanaryTried(Campaign& campaign, Wall now) {
   constexpr std::uint64_t kOneIn = 10;  // may still be untried
   Canary& canary = campaign.canary;
   if (canary.untried > 0) --canary.untried;
-  if (canary.phase != CanaryPhase::kSending || canary.untried * kOneIn > canary.recipients) return;
-  canary.phase = CanaryPhase::kWaiting;
-  canary.rest_at = now + campaign.spec.canary_wait;
+  if (canary.phase != CanaryPhase::kSending) return;
+  if (canary.untried <= std::max<std::uint64_t>(1, canary.recipients / kOneIn)) canary.phase = CanaryPhase::kWaiting;
+  // While it is being sent, each that is tried puts that off.
+  if (canary.untried * 2 <= canary.recipients) canary.rest_at = now + campaign.spec.canary_wait;
 }
 
 void ReleaseRest(Campaign& campaign, Wall now) {

@@ -16,15 +16,16 @@ namespace postrider::queue {
 // asked for: see IsFinished.
 [[nodiscard]] Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::seconds expiry);
 
-// -- A canary's way. Its recipients are tried first; canary_wait after nine in ten of them were, the rest is released,
-// unless a guard has stopped the campaign. Those whose receiver lets nobody in for hours hold the rest up no longer.
+// -- A canary's way. Its recipients are tried first; canary_wait after nine in ten of them were, or all but one, the
+// rest is released, unless a guard has stopped the campaign. Those whose receiver lets nobody in for hours hold the
+// rest up no longer: once half of it was tried, the rest is released also when no more of it was for canary_wait.
 
 // One of the canary has had its first attempt, or ended without one.
 void CanaryTried(Campaign& campaign, Wall now);
 // The wait is over. A pause holds it up.
 [[nodiscard]] inline bool RestIsDue(const Campaign& campaign, Wall now) {
-  return campaign.state == CampaignState::kRunning && campaign.canary.phase == CanaryPhase::kWaiting &&
-         campaign.canary.rest_at && *campaign.canary.rest_at <= now;
+  return campaign.state == CampaignState::kRunning && campaign.canary.RestWaits() && campaign.canary.rest_at &&
+         *campaign.canary.rest_at <= now;
 }
 void ReleaseRest(Campaign& campaign, Wall now);
 // A guard has paused it at a provider: all of it is to be paused. False: the rest does not wait (any more), and goes on

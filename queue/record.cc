@@ -120,7 +120,8 @@ void GetCanary(Decoder& in, Canary& canary) {
   canary.untried = in.AtMost(canary.recipients);
   canary.rest_at = GetOptionalTime(in);
   const bool moment_known = canary.phase == CanaryPhase::kWaiting || canary.phase == CanaryPhase::kReleased;
-  if (canary.rest_at.has_value() != moment_known) in.Stop();
+  const bool moment_unknown = canary.phase == CanaryPhase::kStopped;
+  if (canary.rest_at ? moment_unknown : moment_known) in.Stop();
 }
 
 void PutSpec(Encoder& out, const CampaignSpec& spec) {

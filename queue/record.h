@@ -45,8 +45,9 @@
 //   an
 //     unsuppress                             one in the history           import, what was answered so far is there
 //   canary tried   canary kSending           kWaiting until a moment      (same batch as the step of the row that makes
-//                                                                         nine in ten)
-//   release rest   canary kWaiting           kReleased                    the rest waits; the store thread releases it
+//                                                                         nine in ten, or all but one)
+//   release rest   canary kWaiting, or       kReleased                    the rest waits; the store thread releases it
+//                  kSending and no more tried
 //   stop canary    kRunning, its rest waits  kPaused, canary kStopped     the guard's word is lost with its counts: it
 //                                                                         counts anew (what it saves of itself is
 //                                                                         staged after this step)

@@ -154,8 +154,8 @@ Campaign WithCanary(std::uint64_t recipients) {
   return campaign;
 }
 
-TEST(Canary, IsFollowedByTheRestAWhileAfterNineInTenWereTried) {
-  for (const std::uint64_t recipients : {1u, 9u, 10u, 1000u}) {
+TEST(Canary, IsFollowedByTheRestAWhileAfterNineInTenWereTriedOrAllButOne) {
+  for (const std::uint64_t recipients : {1u, 2u, 5u, 9u, 10u, 1000u}) {
     Campaign campaign = WithCanary(recipients);
     std::uint64_t tried = 0;
     while (campaign.canary.phase == CanaryPhase::kSending) {
@@ -164,7 +164,7 @@ TEST(Canary, IsFollowedByTheRestAWhileAfterNineInTenWereTried) {
       CanaryTried(campaign, At(100));
       ++tried;
     }
-    EXPECT_EQ(tried, recipients - recipients / 10);
+    EXPECT_EQ(tried, recipients == 1 ? 1 : recipients - std::max<std::uint64_t>(1, recipients / 10));
     EXPECT_EQ(campaign.canary.rest_at, At(100) + std::chrono::minutes(30));
     // Those that come later change nothing.
     if (campaign.canary.untried > 0) CanaryTried(campaign, At(200));
@@ -177,6 +177,23 @@ TEST(Canary, IsFollowedByTheRestAWhileAfterNineInTenWereTried) {
     EXPECT_FALSE(RestIsDue(campaign, At(5000)));
     EXPECT_EQ(campaign.canary.rest_at, At(1905));
   }
+}
+
+TEST(Canary, IsFollowedByTheRestWhenNoMoreOfItIsTriedIfHalfOfItWas) {
+  Campaign campaign = WithCanary(10);
+  for (int i = 0; i < 4; ++i) CanaryTried(campaign, At(100));
+  EXPECT_FALSE(RestIsDue(campaign, At(1'000'000))) << "too few say nothing";
+  CanaryTried(campaign, At(200));
+  EXPECT_FALSE(RestIsDue(campaign, At(1999)));
+  CanaryTried(campaign, At(1000));
+  EXPECT_EQ(campaign.canary.phase, CanaryPhase::kSending);
+  EXPECT_FALSE(RestIsDue(campaign, At(2799)));
+  EXPECT_TRUE(RestIsDue(campaign, At(2800)));
+  // Its clock stands still in a pause.
+  ASSERT_TRUE(Step(campaign, kPaused, At(1500), hours(1)));
+  ASSERT_TRUE(Step(campaign, kRunning, At(2500), hours(1)));
+  EXPECT_FALSE(RestIsDue(campaign, At(3799)));
+  EXPECT_TRUE(RestIsDue(campaign, At(3800)));
 }
 
 TEST(Canary, EndsWithItsCampaignWholly) {

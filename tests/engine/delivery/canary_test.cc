@@ -74,6 +74,19 @@ TEST(Canary, IsNotHeldUpByTheFewWhoseReceiverLetsNobodyIn) {
   EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 1900u);
 }
 
+TEST(Canary, OfAFewIsNotHeldUpByOneWhoseReceiverLetsNobodyIn) {
+  World world;
+  world.AddReceiver("mx.one.test", {"one.test"});
+  world.AddReceiver("mx.down.test", {"down.test"}).script.listening = false;
+  CampaignPlan plan = Plan(60, {"one.test"}, 0.1);
+  plan.recipients.insert(plan.recipients.begin(), "first@down.test");  // the first row is in any canary
+  const auto id = world.Submit(plan)->id;
+  ASSERT_LT(world.queue.Campaign(id)->canary.recipients, 10u);
+  world.RunFor(minutes(32));
+  EXPECT_EQ(world.queue.Campaign(id)->canary.untried, 1u);
+  EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 60u);
+}
+
 TEST(Canary, ThatMeetsDeadAddressesAtOneReceiverStopsItEverywhere) {
   World world;
   Receiver& good = world.AddReceiver("mx.good.test", {"good.test"});
