@@ -169,7 +169,10 @@ Result<void> Daemon::Open() {
   auto store = queue::OpenJobStore(options_->queue, now.wall);
   if (!store) return Fail("queue", std::move(store).error());
   store_ = *std::move(store);
-  for (const auto& [key, record] : store_->ReadState(SharedLimits::kPrefix)) {
+  // Without its allowances and pauses it would send what it must not.
+  const auto limits = store_->ReadState(SharedLimits::kPrefix);
+  if (!limits) return Fail("queue", limits.error());
+  for (const auto& [key, record] : *limits) {
     const Result<void> known = limits_->Remember(now, key, record);
     if (known) continue;
     observe::LogWarning(key + " begins anew: " + known.error().message);
@@ -244,6 +247,7 @@ Result<void> Daemon::StartCores() {
     }
   }
   const auto state = store_->ReadState("");
+  if (!state) return Fail("queue", state.error());
   const unsigned processors = std::max(1u, std::thread::hardware_concurrency());
   for (std::size_t core = 0; core < cores; ++core) {
     std::vector<io::Mailbox<delivery::PeerMessage>*> to;
@@ -257,7 +261,7 @@ Result<void> Daemon::StartCores() {
     settings.cores = static_cast<std::uint32_t>(cores);
     settings.shards = static_cast<std::uint32_t>(options_->queue.shards);
     settings.run = store_->run();
-    settings.state = state;
+    settings.state = *state;
     settings.limits = limits_;
     settings.classifier = classifier_;
     // Processor 0 is left to the threads that sync and serve.
@@ -511,7 +515,10 @@ Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) 
   }
   const std::string key = PauseKey(target);
   const auto is_key = [&](const auto& entry) { return entry.first == key; };
-  if (pause || std::ranges::any_of(store_->ReadState(key), is_key) || HasTrouble(target)) return {};
+  if (pause) return {};
+  const auto state = store_->ReadState(key);
+  if (!state) return std::unexpected(state.error());
+  if (std::ranges::any_of(*state, is_key) || HasTrouble(target)) return {};
   if (target.target == Target::kSite) return CheckGuard(target);
   return Fail(ErrorCode::kNotFound, InWords(target) +
                                         " is neither paused nor stopped or slowed by replies; `postrider status` and "
@@ -591,7 +598,12 @@ Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
 
 std::vector<observe::PauseTarget> Daemon::Pauses() {
   std::vector<observe::PauseTarget> pauses;
-  for (const auto& [key, value] : store_->ReadState(kPausePrefix)) {
+  const auto state = store_->ReadState(kPausePrefix);
+  if (!state) {
+    observe::LogWarning("what is paused cannot be read: " + state.error().message);
+    return pauses;
+  }
+  for (const auto& [key, value] : *state) {
     if (auto target = ParsePauseKey(key)) pauses.push_back(*std::move(target));
   }
   return pauses;

@@ -101,13 +101,13 @@ class DiskStore : public JobStore {
   CampaignPtr FindCampaign(std::string_view name) const override { return shared_.book.page()->Find(name); }
   CampaignPtr FindCampaign(CampaignId id) const override { return shared_.book.page()->Find(id); }
   CampaignTotals Totals() const override { return shared_.book.page()->Totals(); }
-  std::vector<std::pair<std::string, std::string>> ReadState(std::string_view prefix) const override {
+  Result<std::vector<std::pair<std::string, std::string>>> ReadState(std::string_view prefix) const override {
     const TableView view = tables_->View();
     const std::string from = UserStateKey(prefix);
     std::vector<std::pair<std::string, std::string>> found;
-    for (TableWalk walk = view.Walk(Table::kState, from, PrefixEnd(from)); walk.Valid(); walk.Next()) {
-      found.emplace_back(walk.key().substr(1), walk.value());
-    }
+    TableWalk walk = view.Walk(Table::kState, from, PrefixEnd(from));
+    for (; walk.Valid(); walk.Next()) found.emplace_back(walk.key().substr(1), walk.value());
+    if (auto status = walk.status(); !status) return std::unexpected(std::move(status).error());
     return found;
   }
   Result<void> VisitBacklog(Wall now, const std::function<void(const DomainBacklog&)>& visit) const override {

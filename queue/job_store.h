@@ -159,7 +159,8 @@ class JobStore {
   [[nodiscard]] virtual CampaignPtr FindCampaign(CampaignId id) const = 0;
   // Sums over all campaigns ever, purged ones too: the conservation equations.
   [[nodiscard]] virtual CampaignTotals Totals() const = 0;
-  [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> ReadState(std::string_view prefix) const = 0;
+  [[nodiscard]] virtual Result<std::vector<std::pair<std::string, std::string>>> ReadState(
+      std::string_view prefix) const = 0;
   // Calls visit for every domain with mail, once each.
   [[nodiscard]] virtual Result<void> VisitBacklog(Wall now,
                                                   const std::function<void(const DomainBacklog&)>& visit) const = 0;

@@ -294,7 +294,7 @@ TEST_F(DaemonTest, KeepsWhatASlowRateHasTakenAndNothingThatCannotBeRead) {
     EXPECT_TRUE(daemon.Stop());
   }
   auto store = queue::OpenJobStore(options_.queue, now.wall).value();
-  const auto state = store->ReadState("limit/");
+  const auto state = store->ReadState("limit/").value();
   ASSERT_EQ(state.size(), 1u);
   EXPECT_EQ(state[0].first, good);
 }

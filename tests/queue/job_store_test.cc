@@ -588,13 +588,13 @@ TEST_F(JobStoreTest, KeepsTheStateOfOthers) {
   store_->PutState("pause/a", "1");
   store_->PutState("pause/b", std::string_view("\0\xff", 2));
   store_->PutState("tls/x", "3");
-  EXPECT_THAT(store_->ReadState("pause/"), IsEmpty());
+  EXPECT_THAT(store_->ReadState("pause/").value(), IsEmpty());
   Commit();
   store_->DeleteState("pause/a");
   Commit();
   Reopen();
-  EXPECT_THAT(store_->ReadState("pause/"), ElementsAre(std::pair("pause/b", std::string("\0\xff", 2))));
-  EXPECT_EQ(store_->ReadState("").size(), 2u);
+  EXPECT_THAT(store_->ReadState("pause/").value(), ElementsAre(std::pair("pause/b", std::string("\0\xff", 2))));
+  EXPECT_EQ(store_->ReadState("")->size(), 2u);
 }
 
 TEST_F(JobStoreTest, RemembersTheSumsOfPurgedCampaigns) {
