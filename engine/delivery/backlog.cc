@@ -21,7 +21,8 @@ constexpr std::chrono::milliseconds kPauseFirst{200};
 constexpr std::chrono::milliseconds kPauseLongest{1000};
 constexpr std::chrono::seconds kScanAgainAfterError{1};
 constexpr std::size_t kScanDomains = 512;
-// Domains remembered though they rest, about 250 bytes each; beyond this the oldest is simply tried again.
+// Domains remembered though they rest, about 250 bytes each; beyond this the oldest is simply tried again. Those that
+// were seen not to exist go last: only who remembers it can see it twice.
 constexpr std::size_t kRestingMax = 65'536;
 // A domain that does not exist must not exist again after this long before its mail is given up.
 constexpr std::chrono::hours kNoDomainTwice{1};
@@ -86,8 +87,10 @@ void Backlog::OnScan(const ReadAnswer& answer) {
 
 void Backlog::ScanNow(bool wake_resting) {
   if (wake_resting) {
-    for (HomeDomain* domain = resting_.front(); domain != nullptr; domain = resting_.Next(*domain)) {
-      domain->rests_until = parts_.now();
+    for (const auto* rest : {&resting_, &missing_}) {
+      for (HomeDomain* domain = rest->front(); domain != nullptr; domain = rest->Next(*domain)) {
+        domain->rests_until = parts_.now();
+      }
     }
   }
   pause_ = kPauseFirst;
@@ -107,7 +110,7 @@ void Backlog::Activate(std::string_view name) {
   if (!is_new) {
     if (domain.state == HomeDomain::State::kAssigned) return Refresh(domain);
     if (domain.state != HomeDomain::State::kResting || parts_.now() < domain.rests_until) return;
-    resting_.Remove(domain);
+    RestOf(domain).Remove(domain);
   }
   domain.state = HomeDomain::State::kResolving;
   ++active_;
@@ -247,11 +250,11 @@ void Backlog::OnPeerMessage(PeerMessage& message) {
   switch (message.kind) {
     case PeerMessage::Kind::kAssign:
       return parts_.windows->Assign(message.domain, message.from_core, std::move(message.mx), message.resolved_again);
+    case PeerMessage::Kind::kMxChanged:
+      return parts_.windows->MxChanged(message.domain, *message.mx);
     case PeerMessage::Kind::kRelease:
       return OnRelease(message.domain, message.rest, message.forget_mx);
   }
-    case PeerMessage::Kind::kMxChanged:
-      return parts_.windows->MxChanged(message.domain, *message.mx);
 }
 
 void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest, bool forget_mx) {
@@ -274,9 +277,9 @@ void Backlog::OnRelease(std::string_view name, std::chrono::nanoseconds rest, bo
     return;
   }
   domain.state = HomeDomain::State::kResting;
-  resting_.PushBack(domain);
-  if (resting_.size() > kRestingMax) {
-    const std::string oldest = resting_.PopFront()->name;
+  RestOf(domain).PushBack(domain);
+  if (resting_.size() + missing_.size() > kRestingMax) {
+    const std::string oldest = (resting_.empty() ? missing_ : resting_).PopFront()->name;
     domains_.erase(oldest);
   }
 }

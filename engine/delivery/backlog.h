@@ -65,11 +65,15 @@ class Backlog {
   void Refreshed(HomeDomain& domain, const dns::MxAnswer& answer);
   void Assign(HomeDomain& domain, std::uint32_t owner, std::shared_ptr<const dns::MxAnswer> answer);
   void Send(std::uint32_t core, PeerMessage message);
+  [[nodiscard]] IntrusiveList<HomeDomain, &HomeDomain::link>& RestOf(const HomeDomain& domain) {
+    return domain.no_domain ? missing_ : resting_;
+  }
   void OnRelease(std::string_view domain, std::chrono::nanoseconds rest, bool forget_mx);
 
   Parts& parts_;
   std::unordered_map<std::string, std::unique_ptr<HomeDomain>> domains_;  // looked up, never walked
   IntrusiveList<HomeDomain, &HomeDomain::link> resting_;                  // the one longest at rest in front
+  IntrusiveList<HomeDomain, &HomeDomain::link> missing_;                  // the same of those that seem not to exist
   std::vector<std::deque<PeerMessage>> unsent_;                           // per core, while its mailbox is full
   std::shared_ptr<Backlog*> alive_;
   std::size_t active_ = 0;
