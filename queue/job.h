@@ -84,6 +84,10 @@ struct TakeRequest {
   std::string domain;
   DomainCursor cursor{};
   std::size_t max_jobs = 256;  // a hint: whole blocks are taken
+  // Only transactional mail, and what is to end unsent.
+  bool urgent_only = false;
+  // Nothing of these campaigns, whatever has become of them; their positions stay.
+  std::vector<CampaignId> skip{};
   Wall now{};
 };
 
@@ -94,7 +98,7 @@ struct TakenJobs {
   std::vector<CampaignPtr> campaigns;        // of these jobs, each once
   std::vector<StoredTemplatePtr> templates;  // of these jobs, each once
   DomainCursor cursor;
-  bool more = false;             // another Take would find jobs now
+  bool more = false;             // another such Take would find jobs now
   std::optional<Wall> next_due;  // else when: the earliest retry, or when a campaign opens or releases its rest
 };
 

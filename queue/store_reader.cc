@@ -99,6 +99,10 @@ class Taking {
   };
 
   [[nodiscard]] bool Full() const { return count_ >= request_.max_jobs; }
+  [[nodiscard]] bool IsAskedFor(const Source& source) const {
+    if (std::ranges::find(request_.skip, source.campaign->id) != request_.skip.end()) return false;
+    return !request_.urgent_only || source.ready.ending || source.mail_class() == MailClass::kTransactional;
+  }
 
   Result<void> ReadSources() {
     const std::string prefix = DomainPrefix(shard_, request_.domain);
@@ -120,6 +124,7 @@ class Taking {
       source.key = walk.key();
       source.record = *record;
       source.ready = ReadinessOf(*source.campaign, until_);
+      if (!IsAskedFor(source)) source.ready = {};
       if (known) source.position = *position;
       source.position.campaign = parts->campaign;
       Lower(taken_.next_due, source.ready.opens_at);

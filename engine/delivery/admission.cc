@@ -528,17 +528,14 @@ void Admission::Synced() {
   }
 }
 
-Monotonic Admission::BlockedUntil(Site& site) const {
+Monotonic Admission::BlockedUntil(const Feed& feed) const {
   const Now now = parts_.loop.now();
   Monotonic until = Monotonic::max();
-  for (const std::unique_ptr<Feed>& feed : site.feeds) {
-    if (!feed->HasReady()) continue;
-    for (Path* path : feed->paths) {
-      if (path == nullptr) return Monotonic::min();
-      const Monotonic blocked = path->BlockedUntil(now);
-      if (blocked <= now.monotonic) return Monotonic::min();
-      until = std::min(until, blocked);
-    }
+  for (Path* path : feed.paths) {
+    if (path == nullptr) return Monotonic::min();
+    const Monotonic blocked = path->BlockedUntil(now);
+    if (blocked <= now.monotonic) return Monotonic::min();
+    until = std::min(until, blocked);
   }
   return until;
 }

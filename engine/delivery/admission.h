@@ -53,8 +53,8 @@ class Admission {
   // Outcomes became durable.
   void Synced();
 
-  // No path that its waiting jobs may take lets a message go before this; a moment in the past: one does.
-  [[nodiscard]] Monotonic BlockedUntil(Site& site) const;
+  // No path that its jobs may take lets a message go before this; a moment in the past: one does.
+  [[nodiscard]] Monotonic BlockedUntil(const Feed& feed) const;
 
   // Operator and main.
   void Pause(CoreCommand::Target target, const std::string& name, const std::string& at, bool pause);

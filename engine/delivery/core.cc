@@ -195,7 +195,7 @@ void CoreMachine::ReadMailboxes() {
     parts_.ports.from_store.Pop();
   }
   if (durable != 0) {
-    parts_.writer.Committed(durable, [this](Domain& domain) { windows_.Committed(domain); });
+    parts_.writer.Committed(durable, [this](Lane& lane) { windows_.Committed(lane); });
     destinations_.Durable(parts_.writer.durable());
     admission_.Synced();
   }

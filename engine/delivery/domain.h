@@ -38,18 +38,26 @@ struct Domain {
   Reply problem_reply;
 
   queue::DomainCursor cursor;
-  bool more = true;                  // a Take may find jobs
-  bool take_asked = false;           // in line for the reader, or with it
-  bool rewinding = false;            // its cursor is dropped once nothing taken with it is open
-  bool leaving = false;              // is released once nothing of it is open
-  bool ended_any = false;            // since its assignment, something of it was settled
-  bool seek_ended = false;           // jobs of an ended campaign may stand behind its full window
-  std::uint32_t seeks = 0;           // answers in a row that brought none of them
-  std::chrono::nanoseconds rest{};   // at release: its home leaves it alone for so long ...
-  bool forget_mx = false;            // ... and looks its MX up anew
-  std::uint32_t resolved_again = 0;  // times in a row that this was done before its assignment
-  Monotonic take_after{};            // the reader failed; not again before
-  Monotonic polled_at{};             // when its last Take was asked
+  bool more = true;                        // a Take may find jobs
+  bool take_asked = false;                 // in line for the reader, or with it
+  bool leaving = false;                    // is released once nothing of it is open
+  bool ended_any = false;                  // since its assignment, something of it was settled
+  bool seek_ended = false;                 // jobs of an ended campaign may stand where no Take asked since has looked
+  std::chrono::nanoseconds rest{};         // at release: its home leaves it alone for so long ...
+  bool forget_mx = false;                  // ... and looks its MX up anew
+  std::uint32_t resolved_again = 0;        // times in a row that this was done before its assignment
+  Monotonic take_after{};                  // the reader failed; not again before
+  Monotonic polled_at{};                   // when its last Take was asked ...
+  bool polled_urgent = false;              // ... only for what may not wait ...
+  bool polled_ended = false;               // ... since seek_ended was last set ...
+  std::vector<queue::CampaignId> skipped;  // ... without these, of which enough stood in its lanes
+
+  // A campaign whose jobs were given up: its part of the cursor is dropped once nothing taken with it is open.
+  struct Rewind {
+    queue::CampaignId campaign = 0;
+    Monotonic not_before{};
+  };
+  std::vector<Rewind> rewinds;
 
   std::vector<std::unique_ptr<Lane>> lanes;
   std::uint64_t next_order = 0;

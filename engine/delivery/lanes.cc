@@ -34,9 +34,8 @@ void Windows::Judge(Lane& lane, bool word_may_be_old) {
       return End(lane, LaneEnd::kExpired);
     case CampaignStanding::kWait:
       if (lane.jobs.empty()) return LeaveLine(lane);
-      GiveUp(lane);
-      if (domain.mode == Domain::Mode::kSend) Rewind(domain, word_may_be_old);
-      return;
+      if (domain.mode != Domain::Mode::kSend) return GiveUp(lane);
+      return Rewind(domain, *lane.campaign, word_may_be_old);
     case CampaignStanding::kGo:
       break;
   }
@@ -82,6 +81,7 @@ void Windows::Throttle(Lane& lane, Monotonic until) {
   ++lane.feed->lanes_throttled;
   campaign.throttled.PushBack(lane);
   if (!campaign.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(campaign.timer, until);
+  Refill(*lane.domain);
 }
 
 void Windows::Hold(Lane& lane, CampaignPart& part, Monotonic until) {
@@ -90,6 +90,7 @@ void Windows::Hold(Lane& lane, CampaignPart& part, Monotonic until) {
   ++lane.feed->lanes_held;
   part.held.PushBack(lane);
   if (!part.timer.set() && until != Monotonic::max()) parts_.loop.timers().Set(part.timer, until);
+  Refill(*lane.domain);
 }
 
 void Windows::Unhold(CampaignPart& part) {
@@ -168,11 +169,31 @@ void Windows::GiveUp(Domain& domain) {
   for (const std::unique_ptr<Lane>& lane : domain.lanes) GiveUp(*lane);
 }
 
-void Windows::Rewind(Domain& domain, bool wait) {
-  domain.rewinding = true;
+// The campaign is to be read again from its front; the others go on.
+void Windows::Rewind(Domain& domain, const CampaignEntry& campaign, bool wait) {
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) {
+    if (lane->campaign == &campaign) GiveUp(*lane);
+  }
+  const queue::CampaignId id = campaign.first->id;
+  std::erase_if(domain.rewinds, [id](const Domain::Rewind& rewind) { return rewind.campaign == id; });
   // Asking again at once would bring the same jobs.
-  if (wait) domain.take_after = parts_.now() + kAskAgainAfter;
-  GiveUp(domain);
+  domain.rewinds.push_back({id, wait ? parts_.now() + kAskAgainAfter : Monotonic::min()});
+}
+
+bool Windows::IsRewinding(const Domain& domain, queue::CampaignId campaign) {
+  return std::ranges::find(domain.rewinds, campaign, &Domain::Rewind::campaign) != domain.rewinds.end();
+}
+
+void Windows::FinishRewinds(Domain& domain) {
+  std::erase_if(domain.rewinds, [&](const Domain::Rewind& rewind) {
+    const auto is_open = [&](const std::unique_ptr<Lane>& lane) {
+      return lane->campaign->first->id == rewind.campaign && lane->Open();
+    };
+    if (parts_.now() < rewind.not_before || std::ranges::any_of(domain.lanes, is_open)) return false;
+    std::erase_if(domain.cursor.campaigns, [&](const auto& position) { return position.campaign == rewind.campaign; });
+    domain.more = true;
+    return true;
+  });
 }
 
 void Windows::Leave(Domain& domain, std::chrono::nanoseconds rest) {
@@ -207,7 +228,7 @@ void Windows::Returned(WindowJob& job) {
   } else {
     lane.jobs.PushBack(job);
   }
-  if (domain.rewinding || domain.leaving) {
+  if (domain.leaving || IsRewinding(domain, lane.campaign->first->id)) {
     GiveUp(lane);
     return Consider(domain);
   }
@@ -225,15 +246,17 @@ void Windows::Settled(WindowJob& job) {
     --job.lane->in_flight;
     --domain.in_flight;
   }
+  ++job.lane->unsettled;
   ++domain.unsettled;
   domain.ended_any = true;
   Drop(job);
   Consider(domain);
 }
 
-void Windows::Committed(Domain& domain) {
-  --domain.unsettled;
-  Consider(domain);
+void Windows::Committed(Lane& lane) {
+  --lane.unsettled;
+  --lane.domain->unsettled;
+  Consider(*lane.domain);
 }
 
 void Windows::Drop(WindowJob& job) {

@@ -4,8 +4,8 @@
 
 namespace postrider::delivery {
 
-StoreRequest& OutcomeWriter::Next(StoreRequest::Kind kind, Domain* domain) {
-  PushOwner(domain);
+StoreRequest& OutcomeWriter::Next(StoreRequest::Kind kind, Lane* lane) {
+  PushOwner(lane);
   StoreRequest* request = waiting_.empty() ? box_.Reserve() : nullptr;
   in_box_ = request != nullptr;
   if (!in_box_) request = &waiting_.emplace_back();
@@ -47,16 +47,16 @@ void OutcomeWriter::Flush() {
   if (std::exchange(news_, false)) box_.Wake();
 }
 
-void OutcomeWriter::PushOwner(Domain* domain) {
+void OutcomeWriter::PushOwner(Lane* lane) {
   if (head_ - tail_ == owners_.size()) {
-    std::vector<Domain*> larger(owners_.size() * 2);
+    std::vector<Lane*> larger(owners_.size() * 2);
     for (std::size_t i = tail_; i != head_; ++i) larger[i & (larger.size() - 1)] = owners_[i & (owners_.size() - 1)];
     owners_ = std::move(larger);
   }
-  owners_[head_++ & (owners_.size() - 1)] = domain;
+  owners_[head_++ & (owners_.size() - 1)] = lane;
 }
 
-Domain* OutcomeWriter::PopOwner() {
+Lane* OutcomeWriter::PopOwner() {
   CHECK(head_ != tail_);
   return owners_[tail_++ & (owners_.size() - 1)];
 }

@@ -1,7 +1,7 @@
 #pragma once
 // The one way from a core to the store thread. Requests are filled in place in the mailbox; when that is full they wait
 // in a line of their own, so that none is ever lost or passes another (admission counts them, which bounds the line).
-// Remembers for each request in order whose domain it is of, until the store says it is durable. Single-threaded.
+// Remembers for each request in order whose lane it is of, until the store says it is durable. Single-threaded.
 
 #include <cstdint>
 #include <deque>
@@ -12,15 +12,15 @@
 
 namespace postrider::delivery {
 
-struct Domain;
+struct Lane;
 
 class OutcomeWriter {
  public:
   explicit OutcomeWriter(io::Mailbox<StoreRequest>& box) : box_(box) {}
 
-  // A cleared request to fill; Publish sends it. Nothing else of the writer is called between the two. domain is told
+  // A cleared request to fill; Publish sends it. Nothing else of the writer is called between the two. lane is told
   // of its commit, unless null.
-  [[nodiscard]] StoreRequest& Next(StoreRequest::Kind kind, Domain* domain);
+  [[nodiscard]] StoreRequest& Next(StoreRequest::Kind kind, Lane* lane);
   void Publish();
   void PutState(std::string_view key, std::string_view value);
   void DeleteState(std::string_view key);
@@ -28,12 +28,12 @@ class OutcomeWriter {
   // Once a turn: moves what waited into the mailbox and wakes the store thread if there is news for it.
   void Flush();
 
-  // Calls visit(domain) for each of the oldest so many requests, whose domain was not null.
+  // Calls visit(lane) for each of the oldest so many requests, whose lane was not null.
   template <typename Visit>
   void Committed(std::uint64_t requests, Visit visit) {
     for (; requests > 0; --requests) {
-      Domain* domain = PopOwner();
-      if (domain != nullptr) visit(*domain);
+      Lane* lane = PopOwner();
+      if (lane != nullptr) visit(*lane);
     }
   }
 
@@ -46,15 +46,15 @@ class OutcomeWriter {
   [[nodiscard]] bool waiting() const { return !waiting_.empty(); }
 
  private:
-  void PushOwner(Domain* domain);
-  Domain* PopOwner();
+  void PushOwner(Lane* lane);
+  Lane* PopOwner();
 
   io::Mailbox<StoreRequest>& box_;
   std::deque<StoreRequest> waiting_;
   bool in_box_ = false;  // the request being filled is a slot of the mailbox
   bool news_ = false;
   // A ring of the owners of all requests under way; its size is a power of two.
-  std::vector<Domain*> owners_ = std::vector<Domain*>(1024);
+  std::vector<Lane*> owners_ = std::vector<Lane*>(1024);
   std::size_t head_ = 0;
   std::size_t tail_ = 0;
 };

@@ -334,7 +334,7 @@ void Settlement::Write(WindowJob& job, const Facts& facts) {
   Domain& domain = *lane.domain;
   const queue::CampaignSpec& spec = lane.campaign->spec();
   const Now now = parts_.loop.now();
-  queue::Outcome& outcome = parts_.writer.Next(StoreRequest::Kind::kOutcome, &domain).outcome;
+  queue::Outcome& outcome = parts_.writer.Next(StoreRequest::Kind::kOutcome, &lane).outcome;
   queue::Event& event = outcome.event;
 
   event.kind = facts.kind;

@@ -59,7 +59,10 @@ struct Lane {
   bool throttled = false;        // waits with its campaign, for the campaign's rate ...
   CampaignPart* held = nullptr;  // ... or for what the campaign may do at one provider
   std::uint32_t in_flight = 0;
+  std::uint32_t unsettled = 0;  // outcomes not yet durable
 
+  // Something taken for it may yet have to be taken again.
+  [[nodiscard]] bool Open() const { return !jobs.empty() || in_flight != 0 || unsettled != 0; }
   // Its jobs may go as soon as its turn comes.
   [[nodiscard]] bool InLine() const { return feed_link.linked && !throttled && held == nullptr; }
 

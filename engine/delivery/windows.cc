@@ -6,6 +6,7 @@
 #include "config/rules.h"
 #include "engine/delivery/admission.h"
 #include "engine/delivery/backlog.h"
+#include "engine/delivery/destination.h"
 #include "engine/delivery/parts.h"
 #include "engine/delivery/settlement.h"
 #include "engine/delivery/site.h"
@@ -115,19 +116,14 @@ void Windows::Release(Domain& domain) {
 // Every change of a domain's counts ends here. The domain may be gone afterwards.
 void Windows::Consider(Domain& domain) {
   if (domain.take_asked) return;
-  if (domain.rewinding && !domain.Open()) {
-    domain.cursor = {};
-    domain.rewinding = false;
-    domain.more = true;
-  }
   if (domain.leaving) {
     if (!domain.Open()) Release(domain);
     return;
   }
-  if (domain.rewinding) return;
+  FinishRewinds(domain);
   if (WantsMore(domain)) {
     AskTake(domain);
-  } else if (!domain.more && !domain.Open()) {
+  } else if (!domain.more && domain.rewinds.empty() && !domain.Open()) {
     Release(domain);
   }
 }
@@ -144,11 +140,57 @@ std::uint32_t Windows::LowWater(const Domain& domain) const {
 }
 
 bool Windows::WantsMore(const Domain& domain) const {
-  return domain.more && domain.waiting < LowWater(domain) && !parts_.draining && parts_.now() >= domain.take_after;
+  if (parts_.draining || parts_.now() < domain.take_after || IsFull(domain)) return false;
+  const auto has_enough = [&](queue::CampaignId campaign) { return HasEnough(domain, campaign); };
+  return domain.more || !std::ranges::all_of(domain.skipped, has_enough);
+}
+
+// What stands in its lanes does not count: other mail of the domain may go meanwhile.
+bool Windows::IsFull(const Domain& domain) const {
+  const std::uint32_t low_water = LowWater(domain);
+  if (domain.waiting < low_water) return false;
+  std::size_t moving = 0;
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) {
+    if (!lane->jobs.empty() && !Stands(*lane)) moving += lane->jobs.size();
+  }
+  return moving >= low_water;
+}
+
+// So many of its jobs stand here that no more are wanted. Those that end do not stand.
+bool Windows::HasEnough(const Domain& domain, queue::CampaignId campaign) const {
+  std::size_t standing = 0;
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) {
+    if (lane->campaign->first->id == campaign && !lane->jobs.empty() && Stands(*lane)) standing += lane->jobs.size();
+  }
+  return standing >= LowWater(domain);
+}
+
+// Its jobs wait for something else than their turn.
+bool Windows::Stands(const Lane& lane) const {
+  if (lane.throttled || lane.held != nullptr) return true;
+  return lane.feed_link.linked && parts_.admission->BlockedUntil(*lane.feed) > parts_.now();
+}
+
+// When its jobs may go, as far as that can be told: max() if somebody must do something first.
+Monotonic Windows::BlockedUntil(const Lane& lane) const {
+  // Lanes that wait for a rate take turns.
+  const auto last_turn = [now = parts_.now()](std::size_t lanes, double per_second) {
+    const auto seconds = std::chrono::duration<double>(static_cast<double>(lanes) / std::max(per_second, 1e-6));
+    return now + std::chrono::ceil<std::chrono::nanoseconds>(std::min<decltype(seconds)>(seconds, kParkedAtMost));
+  };
+  if (lane.throttled) {
+    const RateLimit rate = lane.campaign->lease->limit().rate().value_or(RateLimit{1, 1});
+    return last_turn(lane.campaign->throttled.size(), rate.per_second);
+  }
+  if (lane.held != nullptr) {
+    if (lane.held->Paused()) return Monotonic::max();
+    return last_turn(lane.held->held.size(), lane.held->limit.bucket().per_second());
+  }
+  return lane.feed_link.linked ? parts_.admission->BlockedUntil(*lane.feed) : Monotonic::min();
 }
 
 void Windows::Refill(Domain& domain) {
-  if (!domain.take_asked && !domain.rewinding && !domain.leaving && WantsMore(domain)) AskTake(domain);
+  if (!domain.take_asked && !domain.leaving && WantsMore(domain)) AskTake(domain);
 }
 
 void Windows::AskTake(Domain& domain) {
@@ -163,49 +205,35 @@ void Windows::FlushTakes() {
   while (takes_out_ < kTakesOut) {
     const bool room = jobs_ + (takes_out_ + 1) * kTakeJobs <= parts_.options->engine.window_jobs;
     const bool may_ask = !asking_.empty() && (room || jobs_ + takes_out_ == 0);
-    if (polling_.empty() && !may_ask) return;
+    // What may not wait may take as much again.
+    const bool may_poll = !polling_.empty() && jobs_ < 2 * parts_.options->engine.window_jobs;
+    if (!may_poll && !may_ask) return;
     ReadRequest* request = parts_.ports.to_reader.Reserve();
     if (request == nullptr) return;
-    SendTake(*(polling_.empty() ? asking_ : polling_).PopFront(), *request);
+    SendTake(*(may_poll ? polling_ : asking_).PopFront(), *request);
   }
 }
 
 void Windows::SendTake(Domain& domain, ReadRequest& request) {
   domain.polled_at = parts_.now();
-  request.what = queue::TakeRequest{.domain = domain.name,
-                                    .cursor = domain.cursor,
-                                    .max_jobs = domain.waiting < LowWater(domain) ? kTakeJobs : 1,
-                                    .now = parts_.loop.now().wall};
+  domain.polled_urgent = IsFull(domain);
+  domain.polled_ended = std::exchange(domain.seek_ended, false);
+  domain.skipped.clear();
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) {
+    const queue::CampaignId id = lane->campaign->first->id;
+    if (std::ranges::find(domain.skipped, id) != domain.skipped.end()) continue;
+    if (HasEnough(domain, id)) domain.skipped.push_back(id);
+  }
+  queue::TakeRequest take{.domain = domain.name,
+                          .cursor = domain.cursor,
+                          .max_jobs = kTakeJobs,
+                          .urgent_only = domain.polled_urgent,
+                          .skip = domain.skipped,
+                          .now = parts_.loop.now().wall};
+  for (const Domain::Rewind& rewind : domain.rewinds) take.skip.push_back(rewind.campaign);
+  request.what = std::move(take);
   parts_.ports.to_reader.Publish();
   ++takes_out_;
-}
-
-// The window is full: of what was taken only that is kept which must not wait behind it, and the cursor goes back to
-// where it stood for the campaigns whose jobs are given up unseen.
-void Windows::KeepUrgent(Domain& domain, queue::TakenJobs& taken) {
-  std::vector<queue::CampaignId> given_up;
-  bool any_ending = false;
-  for (const queue::CampaignPtr& campaign : taken.campaigns) {
-    const CampaignEntry& entry = parts_.campaigns->Enter(campaign);
-    const CampaignStanding standing = entry.Standing(parts_.loop.now().wall);
-    const bool ending = standing == CampaignStanding::kCancelled || standing == CampaignStanding::kExpired;
-    any_ending |= ending;
-    if (!ending && !entry.transactional()) given_up.push_back(campaign->id);
-  }
-  // Campaigns take turns, so after as many answers as there are campaigns each had its own.
-  domain.seeks = any_ending ? 0 : domain.seeks + 1;
-  if (domain.seeks > taken.cursor.campaigns.size()) domain.seek_ended = false;
-  if (given_up.empty()) return;
-  const auto is_given_up = [&given_up](queue::CampaignId id) {
-    return std::ranges::find(given_up, id) != given_up.end();
-  };
-  std::erase_if(taken.jobs, [&](const queue::Job& job) { return is_given_up(job.id.campaign); });
-  std::erase_if(taken.cursor.campaigns, [&](const auto& position) { return is_given_up(position.campaign); });
-  for (const queue::DomainCursor::Position& position : domain.cursor.campaigns) {
-    if (is_given_up(position.campaign)) taken.cursor.campaigns.push_back(position);
-  }
-  std::ranges::sort(taken.cursor.campaigns, {}, &queue::DomainCursor::Position::campaign);
-  taken.more = true;
 }
 
 void Windows::OnTaken(ReadAnswer& answer) {
@@ -215,17 +243,18 @@ void Windows::OnTaken(ReadAnswer& answer) {
   Domain& domain = *place->second;
   domain.take_asked = false;
   auto* taken = std::get_if<queue::TakenJobs>(&answer.what);
+  domain.seek_ended |= domain.polled_ended && (taken == nullptr || taken->more);
   if (answer.error || taken == nullptr) {
     domain.take_after = parts_.now() + kReadAgainAfter;
     return Consider(domain);
   }
-  if (domain.rewinding || domain.leaving || parts_.draining) {
+  if (domain.leaving || parts_.draining) {
     taken->jobs.clear();  // given up unseen: the cursor that would pass them is dropped
     return Consider(domain);
   }
-  if (domain.waiting >= LowWater(domain)) KeepUrgent(domain, *taken);
+  std::erase_if(taken->jobs, [&](const queue::Job& job) { return IsRewinding(domain, job.id.campaign); });
   domain.cursor = std::move(taken->cursor);
-  domain.more = taken->more;
+  domain.more = taken->more || domain.polled_urgent;
   if (!taken->jobs.empty()) {
     auto owned = std::make_unique<Batch>();
     owned->taken = std::move(*taken);
@@ -234,8 +263,7 @@ void Windows::OnTaken(ReadAnswer& answer) {
     Place(domain, batch);
   }
   if (domain.mode == Domain::Mode::kSweep && domain.swept >= kSweepJobs) domain.leaving = true;
-  if (!domain.more) domain.seek_ended = false;
-  if (domain.seek_ended && domain.waiting >= LowWater(domain)) return Poll(domain);
+  if (domain.seek_ended && IsFull(domain)) return Poll(domain);
   Consider(domain);
 }
 
@@ -289,7 +317,7 @@ Lane& Windows::LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view 
 
 void Windows::PruneLanes(Domain& domain) {
   std::erase_if(domain.lanes, [](const std::unique_ptr<Lane>& lane) {
-    if (!lane->jobs.empty() || lane->in_flight != 0 || lane->feed_link.linked || lane->ending_link.linked) return false;
+    if (lane->Open() || lane->feed_link.linked || lane->ending_link.linked) return false;
     lane->campaign->lanes.Remove(*lane);
     if (lane->feed != nullptr) lane->feed->Leave(*lane);
     return true;
@@ -331,12 +359,14 @@ void Windows::Tick() {
   Domain* next = nullptr;
   for (Domain* domain = all_.front(); domain != nullptr; domain = next) {
     next = all_.Next(*domain);
-    // Other mail may have come to a domain that seemed read to its end, or that goes before what its full window holds.
-    const bool moves = domain->site == nullptr || parts_.admission->BlockedUntil(*domain->site) <= now;
-    if (domain->Open() && moves && now - domain->polled_at >= poll_after) {
+    // Other mail may have come to a domain that seemed read to its end, or that goes before what its full window holds;
+    // it need not wait for what that waits for. A look for what has ended may have failed.
+    const bool full = IsFull(*domain);
+    if (domain->Open() && now - domain->polled_at >= poll_after) {
       domain->more = true;
-      if (domain->waiting >= LowWater(*domain) && parts_.campaigns->knows_transactional()) Poll(*domain);
+      if (full && parts_.campaigns->knows_transactional()) Poll(*domain);
     }
+    if (full && domain->seek_ended) Poll(*domain);
     if (crowded) MaybePark(*domain);
     Consider(*domain);
   }
@@ -345,10 +375,13 @@ void Windows::Tick() {
 // A domain whose mail cannot go for a while makes room for others while room is short: its jobs are given up, and its
 // home leaves it alone meanwhile.
 void Windows::MaybePark(Domain& domain) {
-  if (domain.mode != Domain::Mode::kSend || domain.take_asked || domain.rewinding || domain.leaving) return;
+  if (domain.mode != Domain::Mode::kSend || domain.take_asked || domain.leaving) return;
   if (domain.waiting == 0 || domain.in_flight != 0) return;
   const Monotonic now = parts_.now();
-  const Monotonic until = parts_.admission->BlockedUntil(*domain.site);
+  Monotonic until = Monotonic::max();
+  for (const std::unique_ptr<Lane>& lane : domain.lanes) {
+    if (!lane->jobs.empty()) until = std::min(until, BlockedUntil(*lane));
+  }
   if (until < now + kParkIfBlockedFor) return;
   Leave(domain, std::min<std::chrono::nanoseconds>(until - now, kParkedAtMost));
 }
@@ -363,9 +396,11 @@ void Windows::CampaignChanged(CampaignEntry& entry) {
   }
   entry.end_noticed = false;
   NoticeEnd(entry);
+  const bool may_go = entry.Standing(parts_.loop.now().wall) == CampaignStanding::kGo;
   Domain* next = nullptr;
   for (Domain* domain = all_.front(); domain != nullptr; domain = next) {
     next = all_.Next(*domain);
+    domain->more |= may_go;  // it may have mail for any of them
     Consider(*domain);
   }
 }
@@ -381,8 +416,7 @@ void Windows::NoticeEnd(CampaignEntry& entry) {
   for (Domain* domain = all_.front(); domain != nullptr; domain = all_.Next(*domain)) {
     domain->more = true;
     domain->seek_ended = true;
-    domain->seeks = 0;
-    if (domain->waiting >= LowWater(*domain)) Poll(*domain);
+    if (IsFull(*domain)) Poll(*domain);
   }
 }
 
@@ -404,7 +438,7 @@ void Windows::NoticeWindow(CampaignEntry& entry) {
 
 // Asks for what must not wait behind a full window.
 void Windows::Poll(Domain& domain) {
-  if (domain.take_asked || domain.rewinding || domain.leaving || parts_.draining) return;
+  if (domain.take_asked || domain.leaving || parts_.draining) return;
   domain.take_asked = true;
   polling_.PushBack(domain);
 }

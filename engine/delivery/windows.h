@@ -42,7 +42,7 @@ class Windows {
 
   void Settled(WindowJob& job);   // its outcome was written
   void Returned(WindowJob& job);  // from a connection, to its place in line
-  void Committed(Domain& domain);
+  void Committed(Lane& lane);
   // Asks for more of this domain if it runs low; it stays.
   void Refill(Domain& domain);
 
@@ -57,7 +57,8 @@ class Windows {
   // A lane's jobs enter or leave the line of its feed; they stay in the window.
   void JoinLine(Lane& lane);
   void LeaveLine(Lane& lane);
-  // Its campaign's rate is used up: the lane waits with its campaign until Unthrottle.
+  // Its campaign's rate is used up: the lane waits with its campaign until Unthrottle. Other mail of its domain is
+  // read.
   void Throttle(Lane& lane, Monotonic until);
   void Unthrottle(CampaignEntry& entry);
   // The same for what its campaign may do at one provider; max(): until Unhold.
@@ -78,8 +79,11 @@ class Windows {
   void Consider(Domain& domain);
   void AskTake(Domain& domain);
   [[nodiscard]] bool WantsMore(const Domain& domain) const;
+  [[nodiscard]] bool IsFull(const Domain& domain) const;
+  [[nodiscard]] Monotonic BlockedUntil(const Lane& lane) const;
+  [[nodiscard]] bool Stands(const Lane& lane) const;
+  [[nodiscard]] bool HasEnough(const Domain& domain, queue::CampaignId campaign) const;
   void SendTake(Domain& domain, ReadRequest& request);
-  void KeepUrgent(Domain& domain, queue::TakenJobs& taken);
   void MaybePark(Domain& domain);
   [[nodiscard]] Lane& LaneOf(Domain& domain, CampaignEntry& campaign, std::string_view source, bool suppressed);
   void Place(Domain& domain, Batch& batch);
@@ -92,7 +96,9 @@ class Windows {
   void EndOldMessages(Lane& lane);
   void GiveUp(Lane& lane);
   void GiveUp(Domain& domain);
-  void Rewind(Domain& domain, bool wait);
+  void Rewind(Domain& domain, const CampaignEntry& campaign, bool wait);
+  [[nodiscard]] static bool IsRewinding(const Domain& domain, queue::CampaignId campaign);
+  void FinishRewinds(Domain& domain);
   void Leave(Domain& domain, std::chrono::nanoseconds rest);
   void Release(Domain& domain);
   void PruneLanes(Domain& domain);

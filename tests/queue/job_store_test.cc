@@ -51,6 +51,30 @@ TEST_F(JobStoreTest, HandsOutNothingTwiceWhileACursorLives) {
   EXPECT_THAT(AddressesOf(Take("a.test")), ElementsAre("ana@a.test", "eve@a.test"));
 }
 
+TEST_F(JobStoreTest, TakesOnlyWhatIsAskedFor) {
+  CampaignSpec receipts = Named("receipts");
+  receipts.mail_class = MailClass::kTransactional;
+  const CampaignId urgent = Released(receipts, {{1, "ana@a.test"}});
+  const CampaignId offer = Released(Named("offer"), {{1, "eve@a.test"}});
+  const CampaignId ends = Released(Named("ends"), {{1, "joe@a.test"}});
+  SetState(ends, CampaignState::kCancelled);
+  Commit();
+  const auto take = [&](TakeRequest request) {
+    request.domain = "a.test";
+    request.now = now_;
+    return store_->Take(request).value();
+  };
+
+  const TakenJobs first = take({.domain = {}, .urgent_only = true, .now = {}});
+  EXPECT_THAT(AddressesOf(first), UnorderedElementsAre("ana@a.test", "joe@a.test"));
+  EXPECT_FALSE(first.more);
+  EXPECT_THAT(AddressesOf(take({.domain = {}, .skip = {urgent, ends}, .now = {}})), ElementsAre("eve@a.test"));
+  // Whom a Take passed over stays where its cursor stood.
+  const TakenJobs second = take({.domain = {}, .cursor = first.cursor, .skip = {urgent, offer}, .now = {}});
+  EXPECT_THAT(second.jobs, IsEmpty());
+  EXPECT_THAT(AddressesOf(Take("a.test", second.cursor)), ElementsAre("eve@a.test"));
+}
+
 TEST_F(JobStoreTest, FinishesACampaignWithItsLastRow) {
   const CampaignId id = Released(Named("offer"), {{1, "ana@a.test"}, {2, "eve@a.test"}});
   const TakenJobs taken = Take("a.test");

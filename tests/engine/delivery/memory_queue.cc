@@ -121,6 +121,12 @@ queue::DomainScan MemoryQueue::Scan(const queue::DomainScanRequest& request) {
   return scan;
 }
 
+bool MemoryQueue::IsAskedFor(const queue::TakeRequest& request, queue::CampaignId id) const {
+  if (std::ranges::find(request.skip, id) != request.skip.end()) return false;
+  const bool urgent = Ending(id, request.now) || campaigns_.at(id)->spec.mail_class == MailClass::kTransactional;
+  return urgent || !request.urgent_only;
+}
+
 queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
   queue::TakenJobs taken;
   taken.domain = request.domain;
@@ -143,6 +149,7 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
   };
   for (const auto& [key, record] : rows.retries) {
     const auto& [due, id] = key;
+    if (!IsAskedFor(request, id.campaign)) continue;
     if (due > request.now && !Ending(id.campaign, request.now)) {
       if (!taken.next_due) taken.next_due = due;
       continue;
@@ -163,7 +170,8 @@ queue::TakenJobs MemoryQueue::Take(const queue::TakeRequest& request) {
     // Campaigns take turns, block by block, beginning after the one that was last.
     std::vector<queue::CampaignId> turns;
     for (const auto& [id, blocks] : rows.blocks) {
-      if (campaigns_.at(id)->spec.mail_class == mail_class && MayGo(id, request.now)) turns.push_back(id);
+      if (campaigns_.at(id)->spec.mail_class != mail_class || !IsAskedFor(request, id)) continue;
+      if (MayGo(id, request.now)) turns.push_back(id);
     }
     std::ranges::rotate(turns, std::ranges::upper_bound(turns, taken.cursor.last_campaign));
     for (bool found = true; found;) {

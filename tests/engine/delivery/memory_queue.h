@@ -83,6 +83,7 @@ class MemoryQueue {
     std::map<queue::CampaignId, std::vector<Block>> blocks;
     std::map<std::pair<Wall, queue::JobId>, Record*> retries;
   };
+  [[nodiscard]] bool IsAskedFor(const queue::TakeRequest& request, queue::CampaignId id) const;
   [[nodiscard]] bool Waits(const DomainRows& rows, Wall now) const;
   [[nodiscard]] bool MayGo(queue::CampaignId id, Wall now) const;
   // The first block of a campaign that may be taken now; null: none.

@@ -188,7 +188,11 @@ void World::ServeReader() {
         answer->what = queue.Scan(*scan);
       } else if (const auto* take = std::get_if<queue::TakeRequest>(&request->what)) {
         answer->domain = take->domain;
-        answer->what = queue.Take(*take);
+        if (reads_fail) {
+          answer->error = Error{.code = ErrorCode::kUnavailable, .message = "the disk does not answer"};
+        } else {
+          answer->what = queue.Take(*take);
+        }
       }
       unit->from_reader.Publish();
       unit->to_reader.Pop();

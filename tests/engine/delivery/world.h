@@ -87,6 +87,7 @@ class World {
   std::set<IpAddress> missing;  // addresses that this host has not
   MemoryQueue queue;
   bool store_stands_still = false;  // nothing is committed meanwhile
+  bool reads_fail = false;          // those of jobs
   std::size_t most_unsynced = 0;    // requests that were not durable at once
 
  private:
