@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <iterator>
 #include <tuple>
 #include <utility>
 
@@ -206,7 +207,9 @@ Result<void> SetOverride(Overrides& overrides, RuleOptions rule, const Options& 
   rule.origin.layer = RuleLayer::kOverride;
   Overrides changed = overrides;
   for (RuleOptions& earlier : changed) {
-    if (!SamePattern(earlier, rule.match)) continue;
+    // What ends shadows what does not, and gives it back; what does not end takes the place of both.
+    const bool shadowed = rule.origin.until && !earlier.origin.until;
+    if (shadowed || !SamePattern(earlier, rule.match)) continue;
     ForEachField([&](const OptionSchema& option) {
       if (!option.show(&rule).empty()) option.clear(&earlier);
     });
@@ -254,12 +257,15 @@ std::size_t DropExpired(Overrides& overrides, Wall now) {
 OptionsWithOverrides LayOver(const Options& options, const Overrides& overrides, Wall now) {
   OptionsWithOverrides result;
   Options merged = options;
+  // Of two that say as much about one field the first holds: what ends comes before what it shadows.
   for (const RuleOptions& rule : overrides) {
     const std::optional<Wall>& until = rule.origin.until;
-    if (until && *until <= now) continue;
-    if (until && (!result.next_expiry || *until < *result.next_expiry)) result.next_expiry = until;
+    if (!until || *until <= now) continue;
+    if (!result.next_expiry || *until < *result.next_expiry) result.next_expiry = until;
     merged.rules.push_back(rule);
   }
+  std::ranges::copy_if(overrides, std::back_inserter(merged.rules),
+                       [](const RuleOptions& rule) { return !rule.origin.until; });
   result.options = std::make_shared<const Options>(std::move(merged));
   return result;
 }

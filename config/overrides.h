@@ -19,7 +19,8 @@
 
 namespace postrider {
 
-// Rules of layer kOverride. Each field of a pattern is set at most once.
+// Rules of layer kOverride. Each field of a pattern is set at most twice: until a moment, and without end. The first
+// holds while it lasts, then the second again.
 using Overrides = std::vector<RuleOptions>;
 inline constexpr std::size_t kOverridesMax = 1000;
 
@@ -40,10 +41,12 @@ struct SetField {
 };
 [[nodiscard]] std::vector<SetField> FieldsOf(const RuleOptions& rule);
 
-// Who sets it, when, and until when stands in rule.origin. Takes the place of earlier values of the same fields. An
-// error: contradicting fields, an unknown provider, or too many overrides; nothing is changed then.
+// Who sets it, when, and until when stands in rule.origin. Takes the place of earlier values of the same fields;
+// one that ends leaves those without end, which hold again after it. An error: contradicting fields, an unknown
+// provider, or too many overrides; nothing is changed then.
 [[nodiscard]] Result<void> SetOverride(Overrides& overrides, RuleOptions rule, const Options& options);
-// Takes these fields of the pattern back, or all of them if keys is empty; how many there were. An error: no such key.
+// Takes these fields of the pattern back, or all of them if keys is empty, with and without end; how many there were.
+// An error: no such key.
 [[nodiscard]] Result<std::size_t> UnsetOverride(Overrides& overrides, const DomainPattern& pattern,
                                                 std::span<const std::string> keys);
 // How many rules were dropped.

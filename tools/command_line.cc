@@ -117,7 +117,8 @@ void AddCheck(CLI::App& app, Chosen& chosen) {
   command.footer(R"(
 Without a PATH the configuration alone is checked: exit code 2 if it is wrong, 1 if it is right but the daemon would not
 start on this host (an address it does not have, a directory that cannot be written, ...), as `run` would say it. What
-would only hold some mail is a warning. Nothing is sent or changed.
+would only hold some mail is a warning. Nothing is sent or changed. Run it as the daemon's user (sudo -u postrider):
+what can be read and written here depends on who asks.
 
 Examples:
   postrider check --config postrider.toml
@@ -379,7 +380,8 @@ void AddThrottle(CLI::App& app, Chosen& chosen) {
   command.footer(R"(
 A PATTERN is one as in [[rule]]: example.org, *.example.org, mx:.google.com, mx:mx1.example.org, provider:google or *.
 What is set holds at once, over the configuration, and outlives a restart; connections stay open and what was sent
-still counts. A more specific pattern goes before a less specific one, whoever has set it.
+still counts. A more specific pattern goes before a less specific one, whoever has set it. What is set with --for
+lies over what was set without it, which holds again afterwards; a set without --for, and unset, take back both.
 
 Examples:
   postrider throttle show example.org
@@ -410,7 +412,7 @@ Examples:
   postrider throttle set '*' messages_per_connection=20)");
   set->add_option("PATTERN", wanted->name, "whose mail")->required();
   set->add_option("KEY=VALUE", wanted->fields, "as in [[rule]]; `postrider config --explain` shows all")->required();
-  set->add_option("--for", wanted->duration, "then the configuration holds again (default: until it is taken back)")
+  set->add_option("--for", wanted->duration, "then what held before holds again (default: until it is taken back)")
       ->type_name("TIME");
   const auto [unset, taken] = add("unset", "take back what was set", Action::kUnset, R"(
 Examples:

@@ -142,6 +142,35 @@ TEST(Overrides, ANewValueTakesThePlaceOfTheOldOneOfItsField) {
   EXPECT_EQ(overrides[2].message_rate, 8);
 }
 
+TEST(Overrides, WhatEndsGivesBackWhatWasSetWithoutEnd) {
+  const auto rate_at = [](const Overrides& overrides, Wall now) {
+    return ResolveRule(*LayOver(Options(), overrides, now).options, "x.org", kGoogleMx).message_rate->per_second;
+  };
+  const RuleOptions forever = Rule("provider:google", {"message_rate=5/s", "connections=3"});
+  Overrides overrides = Set({forever, Rule("provider:google", {"message_rate=1/s"}, kNow + 2h),
+                             Rule("provider:google", {"message_rate=2/s"}, kNow + 1h)});
+  ASSERT_THAT(overrides, SizeIs(2));
+  EXPECT_EQ(rate_at(overrides, kNow), 2);
+  EXPECT_EQ(LayOver(Options(), overrides, kNow).next_expiry, kNow + 1h);
+  EXPECT_EQ(rate_at(overrides, kNow + 1h), 5);
+  const Overrides read = ParseOverrides(WriteOverrides(overrides), "throttle.toml").value();
+  EXPECT_EQ(rate_at(read, kNow), 2);
+  EXPECT_EQ(rate_at(read, kNow + 1h), 5);
+
+  Overrides taken_back = overrides;
+  EXPECT_EQ(UnsetOverride(taken_back, forever.match, std::vector<std::string>{"message_rate"}), 2u);
+  ASSERT_THAT(taken_back, SizeIs(1));
+  EXPECT_EQ(taken_back[0].connections, 3);
+
+  ASSERT_TRUE(SetOverride(overrides, Rule("provider:google", {"message_rate=9/s"}), Options()).has_value());
+  EXPECT_EQ(rate_at(overrides, kNow), 9);
+  EXPECT_EQ(overrides[0].connections, 3);
+
+  ASSERT_TRUE(SetOverride(overrides, Rule("provider:google", {"connections=1"}, kNow + 1h), Options()).has_value());
+  EXPECT_EQ(DropExpired(overrides, kNow + 1h), 1u);
+  EXPECT_EQ(overrides[0].connections, 3);
+}
+
 TEST(Overrides, AreTakenBackByFieldOrAltogether) {
   Overrides overrides = Set({Rule("provider:google", {"message_rate=5/s", "connections=3"}),
                              Rule("provider:google", {"idle=9s"}), Rule("example.org", {"connections=3"})});
