@@ -24,7 +24,6 @@ constexpr std::size_t kRulesMax = 5'000;        // each is tried by every reply
 constexpr std::size_t kListMax = 200;           // of providers, codes, patterns, samples of one rule
 constexpr std::size_t kPatternBytesMax = 4096;
 constexpr std::size_t kSampleBytesMax = 4096;
-constexpr int kThresholdMax = 10'000;
 constexpr auto kDurationMax = std::chrono::hours(24 * 7);
 constexpr double kRateLeast = 1.0 / 86'400;
 constexpr double kRateMost = 10'000;
@@ -101,7 +100,7 @@ struct Threshold {
 // "3/10min", or "1": at once.
 std::optional<Threshold> ParseThreshold(std::string_view text) {
   const std::size_t slash = text.find('/');
-  const std::optional<int> count = ParseNumber(text.substr(0, slash), kThresholdMax);
+  const std::optional<int> count = ParseNumber(text.substr(0, slash), ReplyAction::kThresholdMax);
   if (!count || *count < 1) return std::nullopt;
   const std::chrono::seconds any = ReplyAction().period;
   if (slash == text.npos) return *count == 1 ? std::optional(Threshold{1, any}) : std::nullopt;
@@ -256,7 +255,10 @@ class Reader {
       const auto* text = node.as_string();
       const std::optional<Threshold> threshold = text == nullptr ? std::nullopt : ParseThreshold(text->get());
       if (!threshold) {
-        Report(node.source(), "threshold: expected so many in a time, as \"3/10min\", or \"1\" for at once");
+        Report(node.source(),
+               fmt::format("threshold: expected so many (at most {}) in a time, as \"3/10min\", or \"1\" for "
+                           "at once",
+                           ReplyAction::kThresholdMax));
       } else {
         rule.action.threshold = threshold->count;
         rule.action.period = threshold->period;

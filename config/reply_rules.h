@@ -35,6 +35,8 @@ enum class ActionKind : std::uint8_t {
 [[nodiscard]] std::string_view ToString(ActionKind kind);
 
 struct ReplyAction {
+  static constexpr int kThresholdMax = 1000;  // the moments of so many are kept for each target
+
   ActionKind kind = ActionKind::kNone;
   int threshold = 1;                            // so many ...
   std::chrono::seconds period{600};             // ... within this, then it happens

@@ -5,7 +5,7 @@
 namespace postrider {
 
 bool ActionCounter::Count(std::string_view rule, std::string_view target, const ReplyAction& action, Monotonic now) {
-  const auto threshold = static_cast<std::size_t>(std::clamp(action.threshold, 1, kLargestThreshold));
+  const auto threshold = static_cast<std::size_t>(std::clamp(action.threshold, 1, ReplyAction::kThresholdMax));
   if (threshold == 1) return true;
   auto entry = std::ranges::find_if(
       entries_, [rule, target](const Entry& one) { return one.rule == rule && one.target == target; });

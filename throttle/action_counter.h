@@ -17,9 +17,6 @@ namespace postrider {
 
 class ActionCounter {
  public:
-  // A larger threshold acts as this one.
-  static constexpr int kLargestThreshold = 1000;
-
   explicit ActionCounter(std::size_t most_entries = 32) : most_entries_(most_entries) {}
 
   // A reply was decided by this rule. True: now the action happens, and counting starts anew. A threshold of 1 always

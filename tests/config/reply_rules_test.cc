@@ -110,6 +110,7 @@ TEST(ReplyRules, ReadThresholdsAndDurations) {
   EXPECT_EQ(stop.threshold, 1);
   EXPECT_EQ(stop.duration, std::chrono::hours(2));
   EXPECT_EQ(action("action = \"skip-host\"\nthreshold = \"10/90s\"").period, std::chrono::seconds(90));
+  EXPECT_EQ(action("action = \"skip-host\"\nthreshold = \"1000/90s\"").threshold, 1000);
   // Each action there is.
   for (int i = 0; i <= static_cast<int>(ActionKind::kLowerConnections); ++i) {
     const auto kind = static_cast<ActionKind>(i);
@@ -163,10 +164,12 @@ TEST(ReplyRules, SayWhereAValueIsWrongAndWhatIsExpected) {
            Case{"pattern = 'x'\naction = \"stop-pat\"", "did you mean \"stop-path\"?"},
            Case{"pattern = 'x'\naction = \"bounce-domain\"", "bounce-domain needs scope = \"domain\""},
            Case{"pattern = 'x'\nthreshold = \"1\"", "threshold: belongs to an action"},
-           Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"3\"", "threshold: expected so many in a time"},
+           Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"3\"",
+                "threshold: expected so many (at most 1000)"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"0/1min\"", "threshold: expected"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"3/10\"", "threshold: expected"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"3/0s\"", "threshold: expected"},
+           Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = \"1001/1h\"", "threshold: expected"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nthreshold = 3", "threshold: expected"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nduration = \"2\"", "duration: expected"},
            Case{"pattern = 'x'\naction = \"stop-path\"\nduration = \"8d\"", "duration: expected"},

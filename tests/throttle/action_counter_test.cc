@@ -69,7 +69,7 @@ TEST(ActionCounter, AHugeThresholdStaysBounded) {
   for (int i = 1; i <= 2000 && fired_at == 0; ++i) {
     if (counter.Count("many", action, kStart)) fired_at = i;
   }
-  EXPECT_EQ(fired_at, ActionCounter::kLargestThreshold);
+  EXPECT_EQ(fired_at, ReplyAction::kThresholdMax);
 }
 
 TEST(ActionCounter, AgreesWithCountingEverything) {
