@@ -59,8 +59,11 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
   }
   // A 421 is judged when its connection has ended, also where no message was taken.
   if (action.kind == ActionKind::kReconnect && reply.code == 421 && job != nullptr) return;
-  if (!account.actions.Count(rule.name, action, now.monotonic)) return;
   const auto host = connection.host();
+  const std::string& host_name = path.site.target.hosts[host].name;
+  // What is done to a host is its own replies' doing.
+  const std::string_view target = action.kind == ActionKind::kSkipHost ? std::string_view(host_name) : "";
+  if (!account.actions.Count(rule.name, target, action, now.monotonic)) return;
   Monotonic until{};
   switch (action.kind) {
     case ActionKind::kNone:
@@ -102,8 +105,8 @@ void Settlement::React(Connection& connection, WindowJob* job, const Judgement& 
   parts_.admission->MarkPending(path.site);
   Reply words = reply;
   words.text = fmt::format("{} by rule {}: {}", ToString(action.kind), rule.name, reply.text);
-  PathEvent(path, path.site.target.hosts[host].name, connection.remote_address(), stage, judgement.verdict.category,
-            judgement.verdict.scope, words, until);
+  PathEvent(path, host_name, connection.remote_address(), stage, judgement.verdict.category, judgement.verdict.scope,
+            words, until);
 }
 
 // So many messages it took, and no more: the next connection closes in time. Who says so to the first one would say it

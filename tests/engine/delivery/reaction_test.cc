@@ -70,6 +70,28 @@ TEST(Reaction, AStopHoldsTheMailUnchargedAndRecoversWithAProbe) {
   EXPECT_EQ(world.CheckConservation(), "");
 }
 
+TEST(Reaction, AHostIsSkippedForItsOwnRepliesAlone) {
+  for (const int of_the_first : {1, 2}) {
+    World world(SettingsWith({Rule("disk is full", Category::kOther, Scope::kHost,
+                                   {.kind = ActionKind::kSkipHost, .threshold = 2, .duration = hours(1)})}));
+    Receiver& first = world.AddReceiver("mx1.one.test", {"one.test"});
+    Receiver& second = world.AddReceiver("mx2.one.test", {"one.test"});
+    const auto full = [](int times) {
+      return [times](const ReceivedMessage&) mutable {
+        return times-- > 0 ? std::string("450 4.3.1 disk is full") : std::string();
+      };
+    };
+    first.script.on_rcpt = full(of_the_first);
+    second.script.on_rcpt = full(1);
+    world.Submit({.recipients = Recipients(500, {"one.test"})});
+    ASSERT_TRUE(world.RunToEnd(hours(2)));
+    EXPECT_GT(first.taken.size(), 0u);
+    EXPECT_GT(second.taken.size(), 0u);
+    EXPECT_EQ(world.queue.Count(EventKind::kDelivered), 500u);
+    EXPECT_EQ(PathEventsWith(world, "skip-host by rule rule-of-disk is full"), of_the_first == 2 ? 1u : 0u);
+  }
+}
+
 TEST(Reaction, RepliesThatNoRuleKnowsAreCollected) {
   World world(SettingsWith({Rule("known", Category::kThrottled, Scope::kPath, {})}));
   Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
