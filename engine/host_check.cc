@@ -16,6 +16,7 @@
 #include "engine/intake/campaign_source.h"
 #include "engine/intake/suppression_list.h"
 #include "engine/io/local_address.h"
+#include "engine/override_book.h"
 #include "engine/tls/tls.h"
 
 namespace postrider::engine {
@@ -100,6 +101,12 @@ HostFindings LookAtHost(const Options& options, queue::Files& files, const Optio
   if (const auto tls = tls::MakeTls(options.tls); !tls) findings.missing.push_back("tls: " + tls.error().message);
   LookAtSuppressionFile(options, files, findings);
   LookAtSecrets(options, files, findings);
+  // A daemon that runs has read them, and writes that file itself.
+  if (running == nullptr) {
+    if (auto read = OverrideBook(options.queue.directory, files).Read(); !read) {
+      findings.missing.push_back(std::move(read).error().message);
+    }
+  }
   return findings;
 }
 

@@ -16,9 +16,10 @@ struct HostFindings {
   std::vector<std::string> missing;   // the configuration is right, but the daemon does not start on this host
   std::vector<std::string> warnings;  // it starts, but some mail would wait
 };
-// Source addresses, directories, the TLS roots, the suppression file, secrets: a sentence each, all of them, so that
-// one look tells them. A daemon that runs here, and the port it listens on, are no findings. running: what a daemon
-// has that is to take these; its sources may lose their addresses at any time, so such a one is a warning.
+// Source addresses, directories, the TLS roots, the suppression file, secrets, limits set by hand: a sentence each, all
+// of them, so that one look tells them. A daemon that runs here, and the port it listens on, are no findings. running:
+// what a daemon has that is to take these; its sources may lose their addresses at any time, so such a one is a
+// warning.
 [[nodiscard]] HostFindings LookAtHost(const Options& options, queue::Files& files, const Options* running = nullptr);
 
 // What is wrong or missing, one sentence a line.

@@ -15,8 +15,6 @@
 namespace postrider::engine {
 namespace {
 
-constexpr std::string_view kOverridesFile = "throttle.toml";
-
 std::string ToText(const Diagnostics& diagnostics) {
   std::string text;
   for (const Diagnostic& diagnostic : diagnostics) text += "\n" + ToString(diagnostic);
@@ -55,7 +53,7 @@ LiveOptions::LiveOptions(std::filesystem::path config_file, OptionsPtr first, qu
       apply_(std::move(apply)),
       tell_(std::move(tell)),
       configured_(first_),
-      book_(first_->queue.directory / kOverridesFile, files),
+      book_(first_->queue.directory, files),
       in_force_(first_) {
   last_reload_.time = clock.Read().wall;
   watch_.KeepOnly(FilesOf(config_file_, *first_));

@@ -17,7 +17,8 @@ namespace postrider::engine {
 
 class OverrideBook {
  public:
-  OverrideBook(std::filesystem::path file, queue::Files& files) : file_(std::move(file)), files_(files) {}
+  OverrideBook(const std::filesystem::path& queue_directory, queue::Files& files)
+      : file_(queue_directory / "throttle.toml"), files_(files) {}
 
   // At the start. No file: nothing is set. kInvalid: everything that is wrong in it, each with file:line:column.
   [[nodiscard]] Result<void> Read();

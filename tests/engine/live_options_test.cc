@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config/load.h"
+#include "engine/host_check.h"
 
 namespace postrider::engine {
 namespace {
@@ -60,6 +61,20 @@ TEST_F(LiveOptionsTest, ASourceThatHasLostItsAddressIsAWarningAtAReloadAndANewOn
   const Result<std::string> refused = live->Reload();
   ASSERT_FALSE(refused.has_value());
   EXPECT_THAT(refused.error().message, HasSubstr("203.0.113.10 is not an address of this host"));
+}
+
+TEST_F(LiveOptionsTest, LimitsThatCannotBeReadAreFoundBeforeTheStartAndAreNothingToAReload) {
+  Configure("127.0.0.1");
+  const auto live = Make();
+  const OptionsPtr options = live->get();
+  EXPECT_TRUE(ToResult(LookAtHost(*options, *files_)).has_value());
+  std::filesystem::create_directories(options->queue.directory);
+  std::ofstream(options->queue.directory / "throttle.toml") << "format = 1\n[[rule]]\nconnections = 3\n";
+  const Result<void> opened = live->Open();
+  ASSERT_FALSE(opened.has_value());
+  EXPECT_THAT(opened.error().message, HasSubstr("throttle.toml:2:1: [[rule]] needs match"));
+  EXPECT_THAT(LookAtHost(*options, *files_).missing, testing::ElementsAre(opened.error().message));
+  EXPECT_TRUE(live->Reload().has_value());
 }
 
 TEST_F(LiveOptionsTest, TheTimeOfTheLastReloadIsThatOfTheLastGoodOne) {
