@@ -1,6 +1,6 @@
 #pragma once
-// The client's lines of AUTH PLAIN (RFC 4616) and AUTH LOGIN. They are appended and never kept: scratch copies of a
-// secret are overwritten.
+// The client's lines of AUTH PLAIN (RFC 4616) and AUTH LOGIN, appended to what is sent. Scratch copies of a secret are
+// overwritten; what is sent is not, and the destination keeps the secret for its next connection.
 
 #include <string>
 #include <string_view>
