@@ -41,18 +41,12 @@ std::vector<std::size_t> HostOrder(Path& path, Monotonic now) {
   return order;
 }
 
-bool IsOurs(const Options& options, const IpAddress& address) {
-  return std::ranges::any_of(options.sources, [&address](const SourceOptions& source) {
-    return source.ipv4 == address || source.ipv6 == address;
-  });
-}
-
 // Why mail must not go to this address; empty if it may (issue of a forged or broken MX record: RFC 5321 section 5.1
 // asks to detect loops, and a stranger's DNS must not make us talk to our own network).
-std::string WhyNot(const Options& options, const IpAddress& address) {
+std::string WhyNot(SourceHealth& sources, const IpAddress& address) {
   if (address.IsLoopback() || address.IsUnspecified()) return "a loopback address";
   if (address.IsPrivate()) return "a private address";
-  if (IsOurs(options, address)) return "one of our own source addresses";
+  if (sources.IsOurs(address)) return "an address of our own";
   return {};
 }
 
@@ -106,7 +100,6 @@ void Connection::NextHost() {
 }
 
 void Connection::OnAddresses(const dns::AddressAnswer& answer) {
-  const Options& options = *parts_.options;
   const Site& site = path_.site;
   const std::string& name = site.target.hosts[host_].name;
   std::string refused;
@@ -122,7 +115,7 @@ void Connection::OnAddresses(const dns::AddressAnswer& answer) {
     }
     // Hosts that the operator named himself are his to judge.
     if (!site.target.route.allow_private && site.target.route.hosts.empty()) {
-      if (const std::string why = WhyNot(options, address); !why.empty()) {
+      if (const std::string why = WhyNot(*parts_.sources, address); !why.empty()) {
         refused = fmt::format("MX host {} points to {}, {}: refused; set allow_private on its route if it is meant so",
                               name, ToString(address), why);
         continue;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 #include <utility>
@@ -36,6 +37,18 @@ bool SourceHealth::Look(const SourceOptions& source) {
   SourceState& state = Get(source.name);
   if (state.looked_at == Monotonic::min() || parts_.now() >= state.looked_at + kLookAtMostEach) Check(source, state);
   return state.troubled();
+}
+
+bool SourceHealth::IsOurs(const IpAddress& address) {
+  const bool of_a_source = std::ranges::any_of(parts_.options->sources, [&address](const SourceOptions& source) {
+    return source.ipv4 == address || source.ipv6 == address;
+  });
+  if (of_a_source) return true;
+  if (own_looked_at_ == Monotonic::min() || parts_.now() >= own_looked_at_ + kLookAgainEvery) {
+    own_ = parts_.loop.network().LocalAddresses();
+    own_looked_at_ = parts_.now();
+  }
+  return std::ranges::find(own_, address) != own_.end();
 }
 
 void SourceHealth::Check(const SourceOptions& source, SourceState& state) {

@@ -2,13 +2,16 @@
 // Whether this host still has the addresses that mail is sent from. A source whose address is gone, or whose interface
 // is down, is disabled on this core: its connects fail before anybody else could be at fault, so nobody is charged, and
 // mail goes by the other sources of its pools. It is looked at again every half minute. Looked at only when a
-// connection failed in a way that may be our own fault. Single-threaded.
+// connection failed in a way that may be our own fault. And which addresses are our own, to which no mail must go.
+// Single-threaded.
 
 #include <map>
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "config/ip_address.h"
 #include "config/options.h"
 #include "config/time.h"
 
@@ -38,6 +41,8 @@ class SourceHealth {
   [[nodiscard]] const SourceState& StateOf(std::string_view source) { return Get(source); }
   // A connection of this source failed: is it the source's own fault? True: an address of it cannot be used.
   bool Look(const SourceOptions& source);
+  // Is it an address of this host, or of a source? As the interfaces were at most half a minute ago.
+  [[nodiscard]] bool IsOurs(const IpAddress& address);
   // Looks again at those that are troubled and due.
   void Tick();
   // New options: all that are troubled, now.
@@ -52,6 +57,8 @@ class SourceHealth {
   void Tell(const SourceOptions& source, const SourceState& state, bool was_gone, bool was_troubled);
 
   Parts& parts_;
+  std::vector<IpAddress> own_;
+  Monotonic own_looked_at_ = Monotonic::min();
   std::map<std::string, std::unique_ptr<SourceState>, std::less<>> states_;
 };
 

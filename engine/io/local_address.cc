@@ -32,6 +32,14 @@ std::optional<IpAddress> AddressOf(const sockaddr& kernel) {
   return FromKernel(address).ip;
 }
 
+using Interfaces = std::unique_ptr<ifaddrs, decltype(&freeifaddrs)>;
+
+Interfaces ReadInterfaces() {
+  ifaddrs* list = nullptr;
+  if (getifaddrs(&list) != 0) list = nullptr;
+  return Interfaces(list, &freeifaddrs);
+}
+
 }  // namespace
 
 Result<void> CheckLocalAddress(const IpAddress& address) {
@@ -52,12 +60,20 @@ Result<void> CheckLocalAddress(const IpAddress& address) {
                                                std::generic_category().message(error)));
 }
 
+std::vector<IpAddress> LocalAddresses() {
+  std::vector<IpAddress> addresses;
+  const Interfaces interfaces = ReadInterfaces();
+  for (const ifaddrs* one = interfaces.get(); one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr) continue;
+    if (const std::optional<IpAddress> address = AddressOf(*one->ifa_addr)) addresses.push_back(*address);
+  }
+  return addresses;
+}
+
 Result<void> CheckLocalInterface(const IpAddress& address) {
   if (Result<void> checked = CheckLocalAddress(address); !checked) return checked;
-  ifaddrs* list = nullptr;
-  if (getifaddrs(&list) != 0) return {};  // says nothing about the address
-  const std::unique_ptr<ifaddrs, decltype(&freeifaddrs)> owned(list, &freeifaddrs);
-  for (const ifaddrs* one = list; one != nullptr; one = one->ifa_next) {
+  const Interfaces interfaces = ReadInterfaces();  // none: says nothing about the address
+  for (const ifaddrs* one = interfaces.get(); one != nullptr; one = one->ifa_next) {
     if (one->ifa_addr == nullptr || AddressOf(*one->ifa_addr) != address) continue;
     constexpr unsigned kUp = IFF_UP | IFF_RUNNING;
     if ((one->ifa_flags & kUp) == kUp) return {};

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "config/error.h"
 #include "config/ip_address.h"
@@ -87,6 +88,8 @@ class Network {
   // Whether connections can be made from this address now; the sentence says what is wrong. Asks the kernel: for when a
   // connect failed, not for each.
   [[nodiscard]] virtual Result<void> CheckLocal(const IpAddress& address) = 0;
+  // Every address of this host's interfaces. Asks the kernel: now and then, not for each connect.
+  [[nodiscard]] virtual std::vector<IpAddress> LocalAddresses() = 0;
 };
 
 }  // namespace postrider::io

@@ -185,6 +185,8 @@ Result<std::unique_ptr<Listener>> RingNetwork::Listen(const SocketAddress& addre
 
 Result<void> RingNetwork::CheckLocal(const IpAddress& address) { return CheckLocalInterface(address); }
 
+std::vector<IpAddress> RingNetwork::LocalAddresses() { return io::LocalAddresses(); }
+
 std::unique_ptr<Watch> RingNetwork::WatchDescriptor(int descriptor, ReadinessHandler& handler) {
   return std::make_unique<RingWatch>(*new WatchObject(ring_, descriptor, handler));
 }

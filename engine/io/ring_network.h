@@ -18,6 +18,7 @@ class RingNetwork final : public Network {
                                                          AcceptHandler& handler) override;
   [[nodiscard]] std::unique_ptr<Watch> WatchDescriptor(int descriptor, ReadinessHandler& handler) override;
   [[nodiscard]] Result<void> CheckLocal(const IpAddress& address) override;
+  [[nodiscard]] std::vector<IpAddress> LocalAddresses() override;
 
  private:
   Ring& ring_;

@@ -142,6 +142,8 @@ Result<void> FakeLoop::CheckLocal(const IpAddress& address) {
   return Fail(ErrorCode::kInvalid, ToString(address) + " is not an address of this host");
 }
 
+std::vector<IpAddress> FakeLoop::LocalAddresses() { return {own_.begin(), own_.end()}; }
+
 std::unique_ptr<io::Watch> FakeLoop::WatchDescriptor(int, io::ReadinessHandler&) {
   CHECK(false);
   return nullptr;

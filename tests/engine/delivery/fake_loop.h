@@ -38,9 +38,9 @@ class FakeLoop final : public io::Loop, public io::Network {
   // Which receiver listens where; none: connection refused.
   using Directory = std::map<SocketAddress, Host*>;
 
-  // missing: addresses that this host has not.
-  FakeLoop(VirtualTime& time, Directory& directory, const std::set<IpAddress>& missing)
-      : time_(time), directory_(directory), missing_(missing), timers_(time.now.monotonic) {}
+  // missing: addresses that this host has not. own: those of its interfaces.
+  FakeLoop(VirtualTime& time, Directory& directory, const std::set<IpAddress>& missing, const std::set<IpAddress>& own)
+      : time_(time), directory_(directory), missing_(missing), own_(own), timers_(time.now.monotonic) {}
 
   // io::Loop
   void RunOnce(std::chrono::nanoseconds max_wait) override;
@@ -56,6 +56,7 @@ class FakeLoop final : public io::Loop, public io::Network {
   Result<std::unique_ptr<io::Listener>> Listen(const SocketAddress&, bool, io::AcceptHandler&) override;
   std::unique_ptr<io::Watch> WatchDescriptor(int, io::ReadinessHandler&) override;
   Result<void> CheckLocal(const IpAddress& address) override;
+  std::vector<IpAddress> LocalAddresses() override;
 
   // Runs work on this loop, after a delay.
   void After(std::chrono::nanoseconds delay, std::move_only_function<void()> work);
@@ -69,6 +70,7 @@ class FakeLoop final : public io::Loop, public io::Network {
   VirtualTime& time_;
   Directory& directory_;
   const std::set<IpAddress>& missing_;
+  const std::set<IpAddress>& own_;
   io::TimerWheel timers_;
   io::Waker waker_;
   io::LoopCounts counts_;

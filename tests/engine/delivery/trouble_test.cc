@@ -144,8 +144,9 @@ TEST(Dns, ATemporaryFailureOnlyDelays) {
 }
 
 TEST(Dns, AnswersThatPointToOurselvesOrPrivateNetworksAreRefused) {
-  for (const std::string address : {"127.0.0.1", "10.1.2.3", "11.0.0.1"}) {
+  for (const std::string address : {"127.0.0.1", "10.1.2.3", "11.0.0.1", "12.34.56.78"}) {
     World world;
+    world.own.insert(*IpAddress::Parse("12.34.56.78"));
     world.AddReceiver("mx.odd.test", {"odd.test"});
     world.names.addresses["mx.odd.test"] = {*IpAddress::Parse(address)};
     world.Submit({.recipients = Recipients(5, {"odd.test"})});

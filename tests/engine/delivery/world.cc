@@ -44,7 +44,7 @@ constexpr std::size_t kBox = 1024;
 
 struct World::Unit {
   Unit(World& world, std::uint32_t cores)
-      : loop(world.time_, world.directory_, world.missing),
+      : loop(world.time_, world.directory_, world.missing, world.own),
         resolver(world.names, loop),
         to_reader(kBox, world.waker_),
         from_reader(kBox, loop.waker()),

@@ -85,6 +85,7 @@ class World {
 
   Names names;
   std::set<IpAddress> missing;  // addresses that this host has not
+  std::set<IpAddress> own;      // those of its interfaces
   MemoryQueue queue;
   bool store_stands_still = false;  // nothing is committed meanwhile
   bool reads_fail = false;          // those of jobs

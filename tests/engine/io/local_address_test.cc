@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <vector>
+
 namespace postrider::io {
 namespace {
 
@@ -25,6 +28,12 @@ TEST(LocalAddress, IsUsableWhileItsInterfaceIsUp) {
   const Result<void> checked = CheckLocalInterface(IpAddress::Parse("192.0.2.10").value());
   ASSERT_FALSE(checked.has_value());
   EXPECT_EQ(checked.error().message, "192.0.2.10 is not an address of this host");
+}
+
+TEST(LocalAddress, ThoseOfTheInterfacesHoldTheLoopbackAndNoStrangers) {
+  const std::vector<IpAddress> own = LocalAddresses();
+  EXPECT_NE(std::ranges::find(own, *IpAddress::Parse("127.0.0.1")), own.end());
+  EXPECT_EQ(std::ranges::find(own, *IpAddress::Parse("192.0.2.1")), own.end());
 }
 
 }  // namespace
