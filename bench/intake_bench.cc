@@ -9,7 +9,9 @@
 #include <fstream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
+#include <vector>
 
 #include "engine/intake/campaign_load.h"
 #include "engine/intake/duplicate_filter.h"
@@ -41,6 +43,9 @@ class NullWriter final : public queue::CampaignWriter {
  public:
   queue::CampaignPtr Find(std::string_view name) override {
     return campaign_ != nullptr && campaign_->spec.name == name ? campaign_ : nullptr;
+  }
+  Result<std::vector<std::size_t>> FindSuppressed(std::span<const queue::Recipient>, Wall) override {
+    return std::vector<std::size_t>();
   }
   Result<queue::CampaignId> Begin(const queue::CampaignSpec& spec, std::string_view) override {
     auto begun = std::make_shared<queue::Campaign>();

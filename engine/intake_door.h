@@ -1,6 +1,6 @@
 #pragma once
-// Intake's way into the queue: every call is staged by the store thread with the next batch and returns when that batch
-// is synced. Used by the intake thread alone, but for SetOptions.
+// Intake's way into the queue: what writes is staged by the store thread with the next batch and returns when that
+// batch is synced; what reads asks the store at once. Used by the intake thread alone, but for SetOptions.
 
 #include <mutex>
 
@@ -22,6 +22,9 @@ class IntakeDoor : public queue::CampaignWriter {
   }
 
   queue::CampaignPtr Find(std::string_view name) override { return store_.FindCampaign(name); }
+  Result<std::vector<std::size_t>> FindSuppressed(std::span<const queue::Recipient> recipients, Wall now) override {
+    return store_.FindSuppressed(recipients, now);
+  }
   Result<queue::CampaignId> Begin(const queue::CampaignSpec& spec, std::string_view message) override;
   Result<void> Append(const queue::EnqueueBatch& batch) override;
   Result<void> Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) override;

@@ -1,7 +1,9 @@
 #include "engine/intake/campaign_load.h"
 
 #include <algorithm>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -264,6 +266,7 @@ Result<bool> CampaignLoad::FillBatch() {
         break;
     }
   }
+  if (Result<void> asked = LeaveOutSuppressed(); !asked) return std::unexpected(asked.error());
   if (replayed) {
     if (list_->position().bytes <= synced_.bytes && (!list_ended_ || list_->position().bytes == synced_.bytes))
       return false;
@@ -274,6 +277,25 @@ Result<bool> CampaignLoad::FillBatch() {
   counted_.campaign = *id_;
   counted_.position = list_->position();
   return counted_.rows_read > 0;
+}
+
+// Those of the batch whom the queue's suppression list holds.
+Result<void> CampaignLoad::LeaveOutSuppressed() {
+  const std::span<const queue::NewRow> rows = batch_.Rows();
+  std::vector<queue::Recipient> recipients;
+  recipients.reserve(rows.size());
+  for (const queue::NewRow& row : rows) {
+    recipients.push_back({queue::ListOf(source_.spec), row.address, row.domain});
+  }
+  const auto found = spool_.writer.FindSuppressed(recipients, spool_.clock.Read().wall);
+  if (!found) return std::unexpected(found.error());
+  for (const std::size_t place : *found) {
+    const queue::NewRow& row = rows[place];
+    rejects_.AddLeftOut(row.row, row.address, row.row_id, "suppressed");
+  }
+  counted_.suppressed += found->size();
+  batch_.Remove(*found);
+  return {};
 }
 
 Result<void> CampaignLoad::WriteBatch() {

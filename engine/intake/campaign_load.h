@@ -58,6 +58,7 @@ class CampaignLoad {
   Result<void> Header();
   Result<void> Rows();
   Result<bool> FillBatch();
+  Result<void> LeaveOutSuppressed();
   Result<void> WriteBatch();
   Result<void> Release();
   Result<void> FailCampaign();

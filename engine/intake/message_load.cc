@@ -201,19 +201,16 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
   message.row_count = single->to.size();
   message.needs_smtputf8 = single->compiled->needs_smtputf8();
   message.no_values = std::move(single->no_values);
-  for (EmailAddress& address : single->to) {
-    if (spool_.suppressed != nullptr && spool_.suppressed->Holds(ToString(address), address.domain)) {
-      ++message.suppressed;
-    } else {
-      message.to.push_back(std::move(address));
-    }
-  }
   Result<queue::CampaignPtr> campaign = Standing(single->campaign, single->from);
   if (!campaign) {
     if (campaign.error().code == ErrorCode::kExists) return refuse(campaign.error().message);
     return std::unexpected(campaign.error());
   }
   message.campaign = std::move(*campaign);
+  auto unsuppressed = LeaveOutSuppressed(message.campaign->spec, std::move(single->to));
+  if (!unsuppressed) return std::unexpected(unsuppressed.error());
+  message.to = std::move(*unsuppressed);
+  message.suppressed = message.row_count - message.to.size();
   message.bytes = std::move(*bytes);
   // Rows of one step that go to the same campaign follow each other.
   message.first_row = message.campaign->position.line + 1;
@@ -222,6 +219,25 @@ Result<bool> MessageLoad::Prepare(const std::string& name, std::vector<Ready>& r
   }
   ready.push_back(std::move(message));
   return true;
+}
+
+// Those whom neither the file of suppressions nor the queue's list holds.
+Result<std::vector<EmailAddress>> MessageLoad::LeaveOutSuppressed(const queue::CampaignSpec& spec,
+                                                                  std::vector<EmailAddress> to) {
+  std::vector<std::string> texts;
+  std::vector<queue::Recipient> recipients;
+  texts.reserve(to.size());  // so that views into it stay
+  for (const EmailAddress& address : to) {
+    recipients.push_back({queue::ListOf(spec), texts.emplace_back(ToString(address)), address.domain});
+  }
+  const auto found = spool_.writer.FindSuppressed(recipients, spool_.clock.Read().wall);
+  if (!found) return std::unexpected(found.error());
+  std::vector<EmailAddress> kept;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const bool in_file = spool_.suppressed != nullptr && spool_.suppressed->Holds(texts[i], to[i].domain);
+    if (!in_file && !std::ranges::binary_search(*found, i)) kept.push_back(std::move(to[i]));
+  }
+  return kept;
 }
 
 Result<queue::CampaignPtr> MessageLoad::Standing(const std::string& name, const std::string& envelope_from) {

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "config/email_address.h"
 #include "config/error.h"
 #include "engine/intake/spool.h"
 #include "queue/campaign.h"
@@ -50,6 +51,7 @@ class MessageLoad {
 
   Result<bool> Prepare(const std::string& name, std::vector<Ready>& ready);
   Result<queue::CampaignPtr> Standing(const std::string& campaign, const std::string& envelope_from);
+  Result<std::vector<EmailAddress>> LeaveOutSuppressed(const queue::CampaignSpec& spec, std::vector<EmailAddress> to);
   Result<void> WriteJournal(const std::vector<Ready>& ready);
   Result<void> Append(const Ready& message);
   Result<void> Refuse(const std::string& name, std::string_view reason);

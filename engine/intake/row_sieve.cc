@@ -38,6 +38,15 @@ std::span<const queue::NewRow> RowBatch::Rows() {
   return rows_;
 }
 
+void RowBatch::Remove(std::span<const std::size_t> places) {
+  std::size_t index = 0;
+  std::erase_if(entries_, [&](const Entry&) {
+    const bool named = !places.empty() && places.front() == index++;
+    if (named) places = places.subspan(1);
+    return named;
+  });
+}
+
 RowSieve::RowSieve(std::string campaign, RecipientRules recipients, std::shared_ptr<const message::Template> compiled,
                    ListFormat format, std::shared_ptr<const SuppressionList> suppressed, DuplicateFilter* seen)
     : campaign_(std::move(campaign)),

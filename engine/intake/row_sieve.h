@@ -1,6 +1,7 @@
 #pragma once
-// Decides what becomes of each row of a list: accepted, rejected with a reason, suppressed, or a duplicate. Accepted
-// rows are gathered in a RowBatch as the queue takes them. One thread.
+// Decides what becomes of each row of a list, as far as the row and the file of suppressions tell: accepted, rejected
+// with a reason, suppressed, or a duplicate. Accepted rows are gathered in a RowBatch as the queue takes them; its own
+// suppressions are asked for a batch at once, by who has the queue. One thread.
 
 #include <memory>
 #include <span>
@@ -26,8 +27,10 @@ class RowBatch {
   // fields was appended to fields_arena() by the caller since the last Add.
   void Add(std::uint64_t row, std::string_view address, std::size_t domain_size, std::string_view id,
            std::string_view fields, bool needs_smtputf8);
-  // Valid until the next Add or Clear.
+  // Valid until the next Add, Remove or Clear.
   [[nodiscard]] std::span<const queue::NewRow> Rows();
+  // The rows at these places, rising.
+  void Remove(std::span<const std::size_t> places);
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::size_t bytes() const { return arena_.size(); }
 

@@ -301,6 +301,17 @@ TEST_F(StoreLoopTest, AnswersACallAfterItsBatchIsSynced) {
   EXPECT_EQ(changed_[0]->state, queue::CampaignState::kLoading);
 }
 
+TEST_F(StoreLoopTest, TellsIntakeWhomTheSuppressionListHolds) {
+  IntakeDoor intake(door_, *store_, std::make_shared<const Options>(options_));
+  const std::vector<queue::Recipient> recipients{{"news", "ana@example.org", "example.org"},
+                                                 {"news", "bob@example.org", "example.org"}};
+  EXPECT_TRUE(intake.FindSuppressed(recipients, clock_.now.wall).value().empty());
+  const queue::Suppression entry{.list = "news", .address = "bob@example.org", .when = clock_.now.wall, .who = "eve"};
+  ASSERT_TRUE(store_->PutSuppressions({&entry, 1}).has_value());
+  ASSERT_TRUE(store_->Commit().has_value());
+  EXPECT_EQ(intake.FindSuppressed(recipients, clock_.now.wall).value(), std::vector<std::size_t>{1});
+}
+
 TEST_F(StoreLoopTest, TakesTheExpiryOfOptionsThatAreReloadedWhileIntakeWorks) {
   const auto make = [&](std::chrono::hours expiry) {
     Options changed = options_;

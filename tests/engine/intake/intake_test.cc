@@ -190,6 +190,35 @@ TEST_F(IntakeTest, LeavesOutSuppressedAddressesAndDomains) {
             "{\"line\":4,\"to\":\"y@OTHER.example\",\"reason\":\"suppressed\"}\n");
 }
 
+TEST_F(IntakeTest, LeavesOutWhomTheQueuesSuppressionListHolds) {
+  writer_.suppressed = {{"", "ana@example.org"}, {"", "@blocked.example"}, {"news", "bob@example.org"}};
+  const std::string rows =
+      "{\"to\":\"carl@example.org\",\"name\":\"x\"}\n{\"to\":\"bob@example.org\",\"id\":\"7\",\"name\":\"x\"}\n"
+      "{\"to\":\"no address\"}\n{\"to\":\"ana@example.org\",\"name\":\"x\"}\n"
+      "{\"to\":\"ana@example.org\",\"name\":\"x\"}\n{\"to\":\"x@blocked.example\",\"name\":\"x\"}\n"
+      "{\"to\":\"dora@example.org\",\"name\":\"x\"}\n";
+  Submit("news", {{"campaign.toml", "format = 1\nlist = \"news\"\n"}, {"recipients.jsonl", rows}});
+  Submit("receipts",
+         {{"campaign.toml", "format = 1\nclass = \"transactional\"\nlist = \"news\"\n"}, {"recipients.jsonl", rows}});
+  RunUntilIdle();
+  EXPECT_THAT(writer_.Addresses("news"), ElementsAre("carl@example.org", "dora@example.org"));
+  EXPECT_THAT(writer_.Addresses("receipts"), ElementsAre("carl@example.org", "bob@example.org", "dora@example.org"));
+  EXPECT_EQ(Totals("news").suppressed_at_intake, 3u);
+  EXPECT_EQ(Totals("receipts").suppressed_at_intake, 2u);
+  for (const char* name : {"news", "receipts"}) {
+    const queue::CampaignTotals totals = Totals(name);
+    EXPECT_EQ(totals.rejected, 1u);
+    EXPECT_EQ(totals.duplicate, 1u);
+    EXPECT_EQ(totals.rows, totals.accepted + totals.rejected + totals.duplicate + totals.suppressed_at_intake);
+  }
+  const std::string rejects = Read(DoneToday() / "news" / "rejects.jsonl");
+  for (const char* line : {"{\"line\":2,\"to\":\"bob@example.org\",\"id\":\"7\",\"reason\":\"suppressed\"}\n",
+                           "{\"line\":4,\"to\":\"ana@example.org\",\"reason\":\"suppressed\"}\n",
+                           "{\"line\":6,\"to\":\"x@blocked.example\",\"reason\":\"suppressed\"}\n"}) {
+    EXPECT_THAT(rejects, HasSubstr(line));
+  }
+}
+
 TEST_F(IntakeTest, ReadsAChangedSuppressionFileBeforeTheNextCampaign) {
   Write(root_ / "suppressed", "ana@example.org\n");
   options_->spool.suppression_file = root_ / "suppressed";

@@ -103,6 +103,16 @@ TEST_F(MessageLoadTest, CountsSuppressedRecipients) {
   EXPECT_TRUE(std::filesystem::exists(DoneToday() / "2.eml"));
 }
 
+TEST_F(MessageLoadTest, LeavesOutWhomTheQueuesSuppressionListHolds) {
+  writer_.suppressed = {{"", "ana@example.org"}, {"", "@blocked.example"}, {"news", "bob@example.org"}};
+  Drop("1.eml", "From: a@b.example\nTo: x@blocked.example, bob@example.org, ana@example.org\n\nx\n");
+  RunUntilIdle();
+  EXPECT_EQ(writer_.Addresses("messages-from-a@b.example"), std::vector<std::string>{"bob@example.org"});
+  const queue::CampaignTotals totals = Totals("messages-from-a@b.example");
+  EXPECT_EQ(totals.rows, 3u);
+  EXPECT_EQ(totals.suppressed_at_intake, 2u);
+}
+
 TEST_F(MessageLoadTest, LosesAndDoublesNothingWhateverFails) {
   for (const bool after_effect : {false, true}) {
     for (const bool restart : {false, true}) {

@@ -25,6 +25,23 @@ queue::CampaignPtr MemoryWriter::Find(std::string_view name) {
   return found == campaigns_.end() ? nullptr : std::make_shared<const queue::Campaign>(found->second);
 }
 
+Result<std::vector<std::size_t>> MemoryWriter::FindSuppressed(std::span<const queue::Recipient> recipients, Wall) {
+  // A question has no effect to fail after.
+  if (FailsNow(false) || FailsNow(true)) return Fail(ErrorCode::kUnavailable, "the queue is closed");
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < recipients.size(); ++i) {
+    const queue::Recipient& recipient = recipients[i];
+    const std::string address(recipient.address);
+    const std::string domain = "@" + std::string(recipient.domain);
+    const std::string list(recipient.list);
+    if (suppressed.contains({"", address}) || suppressed.contains({"", domain}) ||
+        suppressed.contains({list, address}) || suppressed.contains({list, domain})) {
+      found.push_back(i);
+    }
+  }
+  return found;
+}
+
 Result<queue::CampaignId> MemoryWriter::Begin(const queue::CampaignSpec& spec, std::string_view message) {
   if (FailsNow(false)) return Fail(ErrorCode::kNoSpace, "the disk is full");
   if (const auto known = Find(spec.name); known != nullptr && known->state != queue::CampaignState::kFailed) {

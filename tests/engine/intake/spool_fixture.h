@@ -6,8 +6,11 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -44,6 +47,7 @@ class MemoryWriter final : public queue::CampaignWriter {
   };
 
   queue::CampaignPtr Find(std::string_view name) override;
+  Result<std::vector<std::size_t>> FindSuppressed(std::span<const queue::Recipient> recipients, Wall now) override;
   Result<queue::CampaignId> Begin(const queue::CampaignSpec& spec, std::string_view message) override;
   Result<void> Append(const queue::EnqueueBatch& batch) override;
   Result<void> Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) override;
@@ -55,7 +59,8 @@ class MemoryWriter final : public queue::CampaignWriter {
   // The call with this number, from 1, fails: before it had its effect, or after.
   int fail_at = 0;
   bool fail_after_effect = false;
-  bool keep_rows = true;  // else they are only counted
+  std::set<std::pair<std::string, std::string>> suppressed;  // list, and address or @domain
+  bool keep_rows = true;                                     // else they are only counted
   int calls = 0;
   std::string last_note;
 
