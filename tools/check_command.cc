@@ -53,7 +53,8 @@ Json ToJson(const std::filesystem::path& path, const intake::CampaignReport& rep
           {"first_rejects", std::move(rejects)}};
 }
 
-std::string ToText(const std::filesystem::path& path, const intake::CampaignReport& report, const Terminal& terminal) {
+std::string ToText(const std::filesystem::path& path, const intake::CampaignReport& report, bool has_file,
+                   const Terminal& terminal) {
   std::string out;
   for (const Diagnostic& problem : report.problems) {
     out += terminal.Paint(Tone::kBad, Printable(ToString(problem))) + "\n";
@@ -66,10 +67,14 @@ std::string ToText(const std::filesystem::path& path, const intake::CampaignRepo
     out += fmt::format("... and {} more\n", FormatCount(report.rejected - report.first_rejects.size()));
   }
   if (report.rows > 0) {
-    out += fmt::format("{}: {} rows: {} accepted, {} rejected, {} duplicate, {} suppressed; messages up to {}\n",
-                       Printable(path.string()), FormatCount(report.rows), FormatCount(report.accepted),
-                       FormatCount(report.rejected), FormatCount(report.duplicate), FormatCount(report.suppressed),
-                       FormatBytes(report.largest_message_bytes));
+    const std::string in_file =
+        has_file ? fmt::format(", {} in spool.suppression_file", FormatCount(report.suppressed)) : "";
+    out += fmt::format(
+        "{}: {} rows: {} accepted, {} rejected, {} duplicate{}; the daemon's suppression list was not asked; messages "
+        "of "
+        "at most about {}\n",
+        Printable(path.string()), FormatCount(report.rows), FormatCount(report.accepted), FormatCount(report.rejected),
+        FormatCount(report.duplicate), in_file, FormatBytes(report.largest_message_bytes));
   }
   if (!report.held.empty()) out += terminal.Paint(Tone::kWarning, "would be held: " + Printable(report.held)) + "\n";
   const std::string verdict = report.problems.empty() ? terminal.Paint(Tone::kGood, "would be accepted")
@@ -129,7 +134,7 @@ int RunCheck(const CheckRequest& request) {
     good = good && report.problems.empty() && report.held.empty();
     if (request.json) {
       campaigns.push_back(ToJson(path, report));
-    } else if (!Print(ToText(path, report, terminal))) {
+    } else if (!Print(ToText(path, report, !options->spool.suppression_file.empty(), terminal))) {
       return kExitFailed;
     }
   }

@@ -118,7 +118,11 @@ int RunPlan(const PlanRequest& request) {
       });
   if (!report.problems.empty()) {
     ticker.End();
-    return fail(report.problems);
+    const int exit_code = fail(report.problems);
+    if (report.rejected > 0) {
+      (void)Report(kName, {ErrorCode::kInvalid, fmt::format("{}: {}", path.string(), intake::RejectedText(report))});
+    }
+    return exit_code;
   }
   const std::uint64_t beyond = counts.beyond();
   const auto domains = counts.Take();

@@ -26,15 +26,11 @@ constexpr const char* kName = "submit";
 bool Passes(const Options& options, queue::Files& files, io::Clock& clock, const std::filesystem::path& path) {
   const intake::CampaignReport report = intake::CheckCampaign(options, files, clock, path);
   for (const Diagnostic& problem : report.problems) (void)Report(kName, {ErrorCode::kInvalid, ToString(problem)});
-  if (!report.problems.empty()) return false;
   const std::string shown = path.string();
   if (report.rejected > 0) {
-    const intake::RejectedRow& first = report.first_rejects.front();
-    (void)Report(kName,
-                 {ErrorCode::kInvalid,
-                  fmt::format("{}: {} of {} rows will be rejected; line {}: {} (`postrider check` shows more)", shown,
-                              FormatCount(report.rejected), FormatCount(report.rows), first.line, first.reason)});
+    (void)Report(kName, {ErrorCode::kInvalid, fmt::format("{}: {}", shown, intake::RejectedText(report))});
   }
+  if (!report.problems.empty()) return false;
   if (!report.held.empty()) {
     (void)Report(kName, {ErrorCode::kInvalid,
                          fmt::format("{}: it will be held until `postrider resume`: {}", shown, report.held)});

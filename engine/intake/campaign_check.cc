@@ -230,6 +230,12 @@ CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Cl
   return Checker(options, files, clock, Absolute(path), accepted).Run();
 }
 
+std::string RejectedText(const CampaignReport& report) {
+  const RejectedRow& first = report.first_rejects.front();
+  return fmt::format("{} of {} rows will be rejected; line {}: {} (`postrider check` shows more)", report.rejected,
+                     report.rows, first.line, first.reason);
+}
+
 Result<std::string> RenderRow(const Options& options, queue::Files& files, io::Clock& clock, const fs::path& named,
                               std::uint64_t line) {
   const fs::path path = Absolute(named);

@@ -1,6 +1,6 @@
 #pragma once
 // Looking at a campaign without submitting it: `postrider check` and `postrider render`. The same code decides as at
-// intake, so that what passes here is accepted there.
+// intake, so that what passes here is accepted there; but the queue, and so its suppression list, is not asked.
 
 #include <cstdint>
 #include <filesystem>
@@ -29,7 +29,7 @@ struct CampaignReport {
   std::uint64_t accepted = 0;
   std::uint64_t rejected = 0;
   std::uint64_t duplicate = 0;
-  std::uint64_t suppressed = 0;
+  std::uint64_t suppressed = 0;             // by spool.suppression_file; the queue is not asked
   std::vector<RejectedRow> first_rejects;   // at most a hundred
   std::uint64_t largest_message_bytes = 0;  // an upper estimate, over the accepted rows
 };
@@ -39,6 +39,9 @@ struct CampaignReport {
 [[nodiscard]] CampaignReport CheckCampaign(const Options& options, queue::Files& files, io::Clock& clock,
                                            const std::filesystem::path& path,
                                            const std::function<void(const queue::NewRow& row)>& accepted = {});
+
+// How many rows of a report that has rejected ones are, and why the first is.
+[[nodiscard]] std::string RejectedText(const CampaignReport& report);
 
 // The exact message of the row that begins at that line of the list; of a file *.eml, to its so-manieth recipient. As
 // it would be sent if the first campaign of the queue had been accepted when the message was last changed: Date and

@@ -463,11 +463,23 @@ TEST_F(CampaignCommandTest, ChecksACampaignRowByRow) {
   const Outcome checked = With({"check", campaign_.string()});
   EXPECT_EQ(checked.exit_code, 0) << checked.err << checked.out;
   EXPECT_THAT(checked.out, HasSubstr("line 2: nobody: "));
-  EXPECT_THAT(checked.out, HasSubstr("3 rows: 2 accepted, 1 rejected, 0 duplicate, 0 suppressed"));
+  EXPECT_THAT(checked.out,
+              HasSubstr("3 rows: 2 accepted, 1 rejected, 0 duplicate; the daemon's suppression list was not "
+                        "asked; messages of at most about "));
   EXPECT_THAT(checked.out, EndsWith("would be accepted\n"));
   const auto json = nlohmann::json::parse(With({"check", "--json", campaign_.string()}).out, nullptr, false);
   EXPECT_EQ(json["campaigns"][0]["accepted"], 2);
   EXPECT_EQ(json["campaigns"][0]["first_rejects"][0]["line"], 2);
+}
+
+TEST_F(CampaignCommandTest, CountsWhomTheSuppressionFileHolds) {
+  WriteFile(directory_.path() / "suppressed", "ana@example.org\n");
+  WriteFile(config_, fmt::format("[[source]]\nname = \"a\"\nipv4 = \"127.0.0.1\"\nehlo_name = \"a.example\"\n"
+                                 "[spool]\ndirectory = \"{0}/spool\"\nsuppression_file = \"{0}/suppressed\"\n",
+                                 directory_.path().string()));
+  const Outcome checked = With({"check", campaign_.string()});
+  EXPECT_THAT(checked.out,
+              HasSubstr("1 accepted, 1 rejected, 0 duplicate, 1 in spool.suppression_file; the daemon's "));
 }
 
 TEST_F(CampaignCommandTest, SaysWhyACampaignWouldBeRefused) {
@@ -534,6 +546,17 @@ TEST_F(CampaignCommandTest, SaysHowManyRowsWillBeRejectedAndSubmitsAllTheSame) {
   EXPECT_EQ(submitted.exit_code, 0);
   EXPECT_EQ(submitted.out, "offer submitted\n");
   EXPECT_THAT(submitted.err, HasSubstr("1 of 3 rows will be rejected; line 2: "));
+}
+
+TEST_F(CampaignCommandTest, SaysWhyNoneOfTheRowsCanBeUsed) {
+  WriteFile(campaign_ / "recipients.jsonl", "{\"to\":\"nobody\"}\n{\"to\":\"no one\"}\n");
+  for (const char* command : {"submit", "plan"}) {
+    const Outcome refused = With({command, campaign_.string()});
+    EXPECT_EQ(refused.exit_code, 1);
+    EXPECT_THAT(refused.err, HasSubstr("recipients.jsonl: none of its rows can be used\n")) << command;
+    EXPECT_THAT(refused.err, HasSubstr("2 of 2 rows will be rejected; line 1: ")) << command;
+    EXPECT_THAT(refused.err, HasSubstr("(`postrider check` shows more)")) << command;
+  }
 }
 
 TEST_F(CampaignCommandTest, SubmitsTheGoodOnesOfSeveral) {
