@@ -27,6 +27,11 @@ Personalities: plain, gmail, microsoft, yahoo, comcast, orange, qq. Settings of 
 and win over those of all: --listen 127.0.0.2:2525=gmail,temporary=5%,delay=50ms
 Shares are 2% or 0.02; durations 50ms, 10s, 5m, 2h.
 
+All mail of a daemon comes here with this in its configuration:
+  [[route]]
+  match = "*"
+  hosts = ["127.0.0.1:2525"]
+
 Examples:
   postrider sink --listen 127.0.0.1:2525
       takes everything, says how much at the end (Ctrl-C)

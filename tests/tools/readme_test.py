@@ -34,10 +34,6 @@ host_name = "readme.test"
 name = "loopback"
 ipv4 = "127.0.0.1"
 ehlo_name = "readme.test"
-[[route]]
-match = "*"
-hosts = ["{address}:{port}"]
-allow_private = true
 [spool]
 directory = "spool"
 [queue]
@@ -55,6 +51,12 @@ stop_sending_below = 0.001
 def readme(name="README.md"):
     with open(os.path.join(PROJECT, name), encoding="utf-8") as file:
         return file.read()
+
+
+def example(name):
+    """What the README shows as a campaign's file of that name."""
+    return re.search(rf"`{re.escape(name)}`[^`\n]*(?:`[^`\n]+`[^`\n]*)*\n```\w*\n(.*?)^```", readme(),
+                     re.MULTILINE | re.DOTALL).group(1)
 
 
 def readmes():
@@ -149,6 +151,22 @@ class Readme(unittest.TestCase):
                     self.assertTrue(any(os.path.exists(os.path.join(PROJECT, name + end)) for end in ("", ".cc")))
         self.assertGreater(names, 10)
 
+    def test_the_table_of_campaign_toml_has_the_keys_that_the_program_knows(self):
+        table = re.search(r"^### campaign.toml\n(.*?)\n\n", readme("engine/intake/README.md"), re.MULTILINE | re.DOTALL)
+        told = [key for cell in re.findall(r"^\|([^|]*)\|", table.group(1), re.MULTILINE)
+                for key in re.findall(r"`([^`]+)`", cell)]
+        with tempfile.TemporaryDirectory(prefix="postrider-readme-") as directory:
+            with open(os.path.join(directory, "campaign.toml"), "w", encoding="utf-8") as file:
+                file.write("format = 1\nno_such_key = 1\n")
+            with open(os.path.join(directory, "postrider.toml"), "w", encoding="utf-8") as file:
+                file.write(CONFIG)
+            report = run([POSTRIDER, "check", "--json", "--config", os.path.join(directory, "postrider.toml"), directory],
+                         expect=1)
+        messages = [problem["message"] for problem in json.loads(report)["campaigns"][0]["problems"]]
+        known = [message.partition("known are: ")[2] for message in messages if "known are: " in message]
+        self.assertEqual(1, len(known), messages)
+        self.assertEqual(sorted(known[0].split(", ")), sorted(told))
+
     def test_what_is_installed_runs(self):
         with tempfile.TemporaryDirectory(prefix="postrider-install-") as prefix:
             run(["cmake", "--install", BUILD, "--prefix", prefix])
@@ -175,8 +193,9 @@ class CampaignSequence(unittest.TestCase):
         self.sink = loopback.Sink(POSTRIDER, self.directory, ["--listen", "127.0.0.1:0=plain,temporary=60%"])
         self.addCleanup(self.sink.stop)
         self.daemon = loopback.Daemon(POSTRIDER, self.directory)
+        route = re.search(r"^```toml\n(\[\[route\]\]\n.*?)^```", readme(), re.MULTILINE | re.DOTALL).group(1)
         with open(self.daemon.config_path, "w", encoding="utf-8") as file:
-            file.write(CONFIG.format(address="127.0.0.1", port=self.sink.ports()["127.0.0.1"]))
+            file.write(CONFIG + route.replace(":2525", f":{self.sink.ports()['127.0.0.1']}"))
         self.daemon.start()
         self.addCleanup(self.daemon.stop)
 
@@ -184,9 +203,9 @@ class CampaignSequence(unittest.TestCase):
         folder = os.path.join(self.directory, CAMPAIGN)
         os.mkdir(folder)
         files = {
-            "campaign.toml": 'format = 1\nclass = "bulk"\nenvelope_from = "bounces@example.com"\n',
-            "message.eml": "From: shop@example.com\nTo: {{name}} <{{to}}>\nSubject: Offer\n\nDear {{name}}!\n",
-            "recipients.jsonl": '{"to":"ana@example.org","id":"4711","name":"Ana"}\n' + "".join(
+            "campaign.toml": example("campaign.toml"),
+            "message.eml": example("message.eml"),
+            "recipients.jsonl": example("recipients.jsonl") + "".join(
                 f'{{"to":"reader{n}@example.net","id":"{n}","name":"Reader"}}\n' for n in range(200)),
         }
         for name, text in files.items():
