@@ -29,9 +29,22 @@ std::uint64_t EndedOtherwise(const TotalsView& totals) {
 
 std::string Rate(const std::optional<double>& rate) { return rate ? FormatRate(*rate) + "/s" : ""; }
 
+// Nothing of its own holds it.
+bool MayGo(const CampaignView& campaign) {
+  return !IsOver(campaign) && campaign.state == "running" && !campaign.closed_until &&
+         (!campaign.canary || campaign.canary->phase == "released");
+}
+
+// With all other mail; empty: it goes on.
+std::string Standstill(const CampaignView& campaign, Wall now) {
+  if (!MayGo(campaign) || !campaign.standstill || campaign.totals.queued == 0) return "";
+  const StandstillView& standstill = *campaign.standstill;
+  const std::string next = FormatUntil(standstill.next, now);
+  return fmt::format("stands still: {}{}{}", Printable(standstill.reason), next.empty() ? "" : "; next ", next);
+}
+
 std::string Left(const CampaignView& campaign, const std::optional<double>& rate) {
-  if (IsOver(campaign) || campaign.state != "running" || campaign.closed_until || !rate) return "";
-  if (campaign.canary && campaign.canary->phase != "released") return "";
+  if (!MayGo(campaign) || campaign.standstill || !rate) return "";
   const std::optional<std::chrono::seconds> left = TimeLeft(campaign.totals.queued, *rate);
   return left ? FormatSpan(*left) : "";
 }
@@ -95,9 +108,10 @@ std::string WhyHeld(const CampaignView& campaign) {
 }
 
 // What else is to be known of a campaign that stands in the table; empty: nothing.
-std::string WhyStill(const CampaignView& campaign) {
+std::string WhyStill(const CampaignView& campaign, Wall now) {
   if (campaign.state == "held" || campaign.state == "paused") return "is " + campaign.state + ": " + WhyHeld(campaign);
   const std::string canary = CanaryLine(campaign);
+  if (const std::string standstill = Standstill(campaign, now); !standstill.empty()) return standstill;
   if (!campaign.closed_until) return canary;
   return "is " + Closed(campaign) + (canary.empty() ? "" : "; " + canary);
 }
@@ -154,7 +168,8 @@ std::string RenderSummary(const StatusView& status, const Terminal& terminal) {
   if (status.sending_stopped) warn(Tone::kBad, "sending is stopped: " + status.stop_reason);
   if (status.intake_stopped) warn(Tone::kBad, "intake is stopped: too little free disk");
   if (!status.last_reload_good)
-    warn(Tone::kWarning, "the last reload was refused; the configuration before it is in force");
+    warn(Tone::kWarning,
+         "the last reload was refused, `postrider check` says why; the configuration before it is in force");
   for (const std::string& pause : status.pauses) warn(Tone::kWarning, "paused: " + pause);
   out += RenderGuards(status.guards, terminal);
   if (status.lateness_seconds >= 10) {
@@ -203,7 +218,7 @@ std::string RenderCampaigns(std::span<const CampaignView> campaigns, Wall now, c
   }
   std::string out = table.Render(terminal);
   for (const CampaignView& campaign : campaigns) {
-    const std::string why = WhyStill(campaign);
+    const std::string why = WhyStill(campaign, now);
     if (why.empty()) continue;
     out += terminal.Paint(Tone::kWarning, Printable(campaign.name) + " " + why) + "\n";
   }
@@ -220,6 +235,9 @@ std::string RenderCampaign(const CampaignView& campaign, Wall now, const Campaig
   if (const std::string why = WhyHeld(campaign); !why.empty()) out += terminal.Paint(Tone::kWarning, why) + "\n";
   if (campaign.closed_until) out += terminal.Paint(Tone::kWarning, Closed(campaign)) + "\n";
   if (const std::string canary = CanaryLine(campaign); !canary.empty()) out += canary + "\n";
+  if (const std::string standstill = Standstill(campaign, now); !standstill.empty()) {
+    out += terminal.Paint(Tone::kWarning, standstill) + "\n";
+  }
   out += fmt::format("{} {}  {}{}\n", ProgressBar(ShareDone(totals), 2 * kBarColumns), Percent(totals), Rate(rate),
                      left.empty() ? "" : ", " + left + " left");
   out += fmt::format("rows       {} read: {} accepted, {} rejected, {} duplicate, {} suppressed\n",
@@ -246,6 +264,7 @@ std::string RenderProgressLine(const CampaignView& campaign, Wall now, const Cam
   if (!left.empty()) line += " " + left + " left";
   if (campaign.closed_until) line += " " + Closed(campaign);
   if (const std::string canary = CanaryLine(campaign); !canary.empty()) line += " " + canary;
+  if (const std::string standstill = Standstill(campaign, now); !standstill.empty()) line += " " + standstill;
   return line + "\n";
 }
 

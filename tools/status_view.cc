@@ -52,6 +52,12 @@ std::optional<CanaryView> Canary(const json& object) {
                     .rest_at = Time(*canary, "rest_at")};
 }
 
+std::optional<StandstillView> Standstill(const json& object) {
+  const auto standstill = object.find("standstill");
+  if (standstill == object.end()) return std::nullopt;
+  return StandstillView{.reason = Text(*standstill, "reason"), .next = Time(*standstill, "next")};
+}
+
 CampaignView Campaign(const json& object) {
   return {.name = object.at("name").get<std::string>(),
           .state = object.at("state").get<std::string>(),
@@ -63,7 +69,8 @@ CampaignView Campaign(const json& object) {
           .closed_until = Time(object, "closed_until"),
           .windows = Windows(object),
           .canary = Canary(object),
-          .note = Text(object, "note")};
+          .note = Text(object, "note"),
+          .standstill = Standstill(object)};
 }
 
 std::string Pause(const json& object) {
@@ -108,7 +115,10 @@ StatusView Status(const json& object) {
   view.last_reload_good = object.at("last_reload").value("good", true);
   for (const json& pause : object.at("pauses")) view.pauses.push_back(Pause(pause));
   view.guards = Guards(object.at("guards"));
-  for (const json& campaign : object.at("campaigns")) view.campaigns.push_back(Campaign(campaign));
+  for (const json& campaign : object.at("campaigns")) {
+    view.campaigns.push_back(Campaign(campaign));
+    view.campaigns.back().standstill = Standstill(object);
+  }
   return view;
 }
 

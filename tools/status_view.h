@@ -38,6 +38,12 @@ struct CanaryView {
   std::optional<Wall> rest_at;
 };
 
+// All queued mail rests.
+struct StandstillView {
+  std::string reason;
+  std::optional<Wall> next;
+};
+
 struct CampaignView {
   std::string name;
   std::string state;
@@ -50,6 +56,7 @@ struct CampaignView {
   std::string windows;               // "Mon-Fri 08:00-20:00, Sat 10:00-12:00 Europe/Paris"
   std::optional<CanaryView> canary;
   std::string note;  // why it is held, failed or paused
+  std::optional<StandstillView> standstill;
 };
 
 struct GuardView {

@@ -212,8 +212,17 @@ ApiAnswer AdminApi::Status(const ApiRequest& request) {
                             .pauses = pauses,
                             .host_name = host_name_,
                             .trouble = trouble,
+                            .standstill = StandstillNow(snapshot, pauses),
                             .all_campaigns = QueryField(request.query, "all") == "1"});
   return answer;
+}
+
+// The queue is walked only where nothing else is done.
+std::optional<Standstill> AdminApi::StandstillNow(const Snapshot& snapshot, std::span<const PauseTarget> pauses) {
+  if (snapshot.totals.queued() == 0 || MailMoves(snapshot, pauses)) return std::nullopt;
+  MailWaiting queued;
+  const Result<void> visited = control_.VisitBacklog([&](const queue::DomainBacklog& backlog) { queued.Add(backlog); });
+  return visited ? StandstillOf(snapshot, pauses, queued) : std::nullopt;
 }
 
 ApiAnswer AdminApi::Queue(const ApiRequest& request) {
@@ -279,7 +288,8 @@ ApiAnswer AdminApi::Campaign(const ApiRequest& request, const std::vector<std::s
     const queue::CampaignPtr campaign = FindCampaign(name);
     if (campaign == nullptr) return ErrorAnswer(404, fmt::format("there is no campaign \"{}\"", name));
     ApiAnswer answer;
-    answer.body = CampaignJson(*campaign, control_.Collect().time.wall);
+    const Snapshot snapshot = control_.Collect();
+    answer.body = CampaignJson(*campaign, StandstillNow(snapshot, control_.Pauses()), snapshot.time.wall);
     return answer;
   }
   if (action == "remaining") return request.method == "GET" ? Remaining(name) : WrongMethod("GET");

@@ -44,6 +44,7 @@ struct ApiAnswer {
 // With the HTTP status that fits the code.
 [[nodiscard]] ApiAnswer ErrorAnswer(const Error& error);
 
+struct Standstill;
 class SuppressionApi;
 class ThrottleApi;
 
@@ -61,6 +62,7 @@ class AdminApi {
   ApiAnswer Status(const ApiRequest& request);
   ApiAnswer Metrics();
   ApiAnswer Health();
+  [[nodiscard]] std::optional<Standstill> StandstillNow(const Snapshot& snapshot, std::span<const PauseTarget> pauses);
   ApiAnswer Queue(const ApiRequest& request);
   ApiAnswer Find(const ApiRequest& request);
   ApiAnswer Sources();

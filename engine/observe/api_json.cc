@@ -81,6 +81,13 @@ Json OneCampaign(const queue::Campaign& campaign, Wall now) {
   return json;
 }
 
+void PutStandstill(Json& json, const std::optional<Standstill>& standstill) {
+  if (!standstill) return;
+  Json one = {{"reason", standstill->reason}};
+  PutTime(one, "next", standstill->next);
+  json["standstill"] = std::move(one);
+}
+
 Json Campaigns(std::span<const queue::CampaignPtr> campaigns, bool all, Wall now) {
   std::vector<queue::CampaignPtr> shown(campaigns.begin(), campaigns.end());
   std::ranges::sort(shown, {}, [](const queue::CampaignPtr& campaign) { return campaign->id; });
@@ -222,11 +229,16 @@ std::string StatusJson(const StatusAnswer& answer) {
       {"pauses", Pauses(answer.pauses)},
       {"guards", Guards(snapshot.cores)},
   };
+  PutStandstill(json, answer.standstill);
   json["campaigns"] = Campaigns(answer.campaigns, answer.all_campaigns, now);
   return Dump(json);
 }
 
-std::string CampaignJson(const queue::Campaign& campaign, Wall now) { return Dump(OneCampaign(campaign, now)); }
+std::string CampaignJson(const queue::Campaign& campaign, const std::optional<Standstill>& standstill, Wall now) {
+  Json json = OneCampaign(campaign, now);
+  PutStandstill(json, standstill);
+  return Dump(json);
+}
 
 std::string QueueJson(const QueuePage& page, std::span<const delivery::CoreSnapshot> cores) {
   Json json = {{"sites", Json::array()}, {"elsewhere", Mail(page.elsewhere)}, {"total", Mail(page.total)}};

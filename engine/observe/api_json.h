@@ -2,6 +2,7 @@
 // What the admin API says, as JSON text (shapes in observe/README.md). Text from outside is made valid UTF-8. Pure.
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,6 +11,7 @@
 #include "engine/observe/control.h"
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/queue_page.h"
+#include "engine/observe/standstill.h"
 
 namespace postrider::observe {
 
@@ -19,11 +21,13 @@ struct StatusAnswer {
   std::span<const PauseTarget> pauses;
   std::string_view host_name;
   std::string_view trouble;
+  std::optional<Standstill> standstill{};
   bool all_campaigns = false;  // else the latest ended ones only
 };
 [[nodiscard]] std::string StatusJson(const StatusAnswer& answer);
 
-[[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign, Wall now);
+[[nodiscard]] std::string CampaignJson(const queue::Campaign& campaign, const std::optional<Standstill>& standstill,
+                                       Wall now);
 
 [[nodiscard]] std::string QueueJson(const QueuePage& page, std::span<const delivery::CoreSnapshot> cores);
 

@@ -135,6 +135,23 @@ TEST(StatusText, SaysNoTimeLeftForWhatStandsStill) {
             "2026-11-24T05:44:05.007Z 2026-11-24-offer running 56 % 5,600 of 10,000 100/s 44 s left\n");
 }
 
+TEST(StatusText, SaysNoTimeLeftWhileAllMailRests) {
+  CampaignView campaign = Running();
+  campaign.standstill = StandstillView{.reason = "all that is left waits for retries", .next = kNow + seconds(780)};
+  constexpr const char* kSaid = "stands still: all that is left waits for retries; next in 13 min\n";
+  EXPECT_EQ(RenderProgressLine(campaign, kNow, CampaignRates()),
+            std::string("2026-11-24T05:44:05.007Z 2026-11-24-offer running 56 % 5,600 of 10,000 100/s ") + kSaid);
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), HasSubstr(std::string("\n") + kSaid));
+  EXPECT_THAT(RenderCampaign(campaign, kNow, CampaignRates(), Terminal{}), Not(HasSubstr("44 s")));
+  const std::string table = RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{});
+  EXPECT_THAT(table, HasSubstr(std::string("\n2026-11-24-offer ") + kSaid));
+  EXPECT_THAT(table, Not(HasSubstr("44 s")));
+  campaign.standstill->next.reset();
+  EXPECT_THAT(RenderProgressLine(campaign, kNow, CampaignRates()), testing::EndsWith("waits for retries\n"));
+  campaign.state = "paused";
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}), Not(HasSubstr("stands still")));
+}
+
 TEST(StatusText, SurvivesACampaignThatHasNothingYet) {
   CampaignView campaign;
   campaign.name = "x";
@@ -215,7 +232,7 @@ TEST(StatusText, SaysWhatIsWrong) {
   const std::string text = RenderSummary(status, Terminal{.interactive = true, .colours = true, .columns = 80});
   for (const char* part :
        {"\x1b[31mdisk?[2J full\x1b[0m", "sending is stopped: the log cannot be written", "intake is stopped",
-        "the last reload was refused", "paused: all", "paused: site mx.example.org",
+        "the last reload was refused, `postrider check` says why", "paused: all", "paused: site mx.example.org",
         "\x1b[31mcampaign: offer at google: too many\x1b[0m", "warning, source gone a: no such? address",
         "due for 1 min 15 s", "0 rows at intake, -2 recipients in the queue"}) {
     EXPECT_THAT(text, HasSubstr(part));

@@ -227,6 +227,45 @@ TEST_F(AdminApiTest, SaysWhereACanaryStands) {
   EXPECT_EQ(Get("/api/v1/status")["campaigns"][0]["canary"]["rest_at"], "1970-01-01T00:01:40.000Z");
 }
 
+TEST_F(AdminApiTest, SaysThatAndWhyAllMailRests) {
+  control_.AddCampaign("offer", CampaignState::kRunning);
+  control_.snapshot.totals.accepted = 12;
+  const Wall next{std::chrono::seconds(1'795'499'045)};
+  queue::DomainBacklog& backlog = control_.backlog.emplace_back();
+  backlog.domain = "example.org";
+  backlog.deferred = 2;
+  backlog.next_due = next + std::chrono::minutes(7);
+  const auto told = [&] {
+    const json status = Get("/api/v1/status").value("standstill", json());
+    EXPECT_EQ(Get("/api/v1/campaigns/offer").value("standstill", json()), status);
+    return status;
+  };
+  EXPECT_EQ(told(), json({{"reason", "all that is left waits for retries"}, {"next", "2026-11-24T05:51:05.000Z"}}));
+
+  backlog.waiting = 10;
+  EXPECT_EQ(told(), json()) << "it is only being fetched";
+  delivery::CoreSnapshot& core = control_.snapshot.cores.emplace_back();
+  delivery::SiteSnapshot& path = core.sites.emplace_back();
+  path.mode = delivery::SiteMode::kBackingOff;
+  path.ready = 10;
+  path.blocked_until = next;
+  EXPECT_EQ(told(),
+            json({{"reason", "`postrider queue` says what holds its mail"}, {"next", "2026-11-24T05:44:05.000Z"}}));
+  path.mode = delivery::SiteMode::kNormal;
+  EXPECT_EQ(told(), json());
+
+  control_.pauses = {{}};
+  EXPECT_EQ(told(), json({{"reason", "all sending is paused, until `postrider resume --all`"}}));
+  core.in_flight = 1;
+  EXPECT_EQ(told(), json()) << "what is being sent is finished";
+  core.in_flight = 0;
+  control_.snapshot.sending_stopped = true;
+  control_.snapshot.stop_reason = "the disk is full";
+  EXPECT_EQ(told(), json({{"reason", "sending is stopped: the disk is full"}}));
+  control_.backlog.clear();
+  EXPECT_EQ(told(), json());
+}
+
 TEST_F(AdminApiTest, ChangesCampaigns) {
   control_.AddCampaign("of/fer", CampaignState::kRunning);
   EXPECT_EQ(Ask("POST", "/api/v1/campaigns/of%2Ffer/pause").status, 200);
