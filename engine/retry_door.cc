@@ -71,19 +71,25 @@ Result<RetryAnswer> RetryDoor::Retry(std::string_view target, std::chrono::milli
     answer.kind = RetryAnswer::Kind::kSite;
     request.site = std::exchange(request.domain, {});
     sum = BringForward(request, answer);
-    if (sum && sum->deferred == 0) {
-      return Fail(ErrorCode::kNotFound,
-                  fmt::format("no campaign is called \"{}\", and nothing is deferred at a domain or site of that name; "
-                              "`postrider status` names campaigns, `postrider queue` domains and sites",
-                              target));
-    }
     if (sum) sum->sites.insert(request.site);
   }
   if (!sum) return std::unexpected(std::move(sum).error());
+  const observe::Snapshot snapshot = control_.CollectWithDomains();
+  if (campaign == nullptr && sum->deferred == 0) {
+    if (const Result<void> counted = CountUntried(snapshot, *sum, answer); !counted) {
+      return std::unexpected(counted.error());
+    }
+    if (answer.untried == 0) {
+      return Fail(ErrorCode::kNotFound,
+                  fmt::format("no campaign is called \"{}\", and nothing waits at a domain or site of that name; "
+                              "`postrider status` names campaigns, `postrider queue` domains and sites",
+                              target));
+    }
+  }
   answer.deferred = sum->deferred;
   answer.moved = sum->moved;
   answer.due_by = clock_.Read().wall + over;
-  FindHolds(*sum, campaign.get(), answer);
+  FindHolds(snapshot, *sum, campaign.get(), answer);
   return answer;
 }
 
@@ -110,9 +116,33 @@ Result<RetryDoor::Sum> RetryDoor::BringForward(queue::ForwardRequest request, co
   return sum;
 }
 
+// Mail that back-off or a stop keeps from its first try is not deferred; who asks for its retry means it all the same.
+Result<void> RetryDoor::CountUntried(const observe::Snapshot& snapshot, Sum& sum, RetryAnswer& answer) {
+  std::set<std::string, std::less<>> at_site;
+  std::set<std::string> of_domain;
+  for (const delivery::CoreSnapshot& core : snapshot.cores) {
+    for (const delivery::SiteSnapshot& path : core.sites) {
+      if (path.site == answer.name) at_site.insert(path.domain_names.begin(), path.domain_names.end());
+      if (std::ranges::find(path.domain_names, answer.name) != path.domain_names.end()) of_domain.insert(path.site);
+    }
+  }
+  std::uint64_t there = 0;
+  std::uint64_t in_domain = 0;
+  const Result<void> visited = control_.VisitBacklog([&](const queue::DomainBacklog& backlog) {
+    if (at_site.contains(backlog.domain)) there += backlog.waiting;
+    if (backlog.domain == answer.name) in_domain = backlog.waiting;
+  });
+  answer.untried = there;
+  if (in_domain == 0) return visited;
+  answer.kind = RetryAnswer::Kind::kDomain;
+  answer.untried = in_domain;
+  sum.sites = std::move(of_domain);
+  return visited;
+}
+
 // Back-off, stops and pauses stay as they are: an operator must hear of them.
-void RetryDoor::FindHolds(const Sum& sum, const queue::Campaign* campaign, RetryAnswer& answer) {
-  const observe::Snapshot snapshot = control_.CollectWithDomains();
+void RetryDoor::FindHolds(const observe::Snapshot& snapshot, const Sum& sum, const queue::Campaign* campaign,
+                          RetryAnswer& answer) {
   const Wall now = snapshot.time.wall;
   std::vector<Hold>& holds = answer.holds;
   if (snapshot.sending_stopped) {

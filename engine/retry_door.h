@@ -32,7 +32,9 @@ class RetryDoor : public observe::RetryControl {
     std::set<std::string> sites;  // of those moved, and the site that was asked for
   };
   Result<Sum> BringForward(queue::ForwardRequest request, const observe::RetryAnswer& asked);
-  void FindHolds(const Sum& sum, const queue::Campaign* campaign, observe::RetryAnswer& answer);
+  [[nodiscard]] Result<void> CountUntried(const observe::Snapshot& snapshot, Sum& sum, observe::RetryAnswer& answer);
+  void FindHolds(const observe::Snapshot& snapshot, const Sum& sum, const queue::Campaign* campaign,
+                 observe::RetryAnswer& answer);
 
   StoreDoor& door_;
   queue::JobStore& store_;

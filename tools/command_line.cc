@@ -516,8 +516,8 @@ void AddRetry(CLI::App& app, Chosen& chosen) {
   command.footer(R"(
 Deferred recipients of a campaign, a domain or a site are due anew, evenly spread over a period from now on, so that no
 burst goes out; none is put off, and all limits hold. Back-off and stops of the receiver's hosts and of sources stay as
-they are, and so do pauses: the answer names those that still hold this mail, and until when; `postrider source resume`
-lifts them.
+they are, and so do pauses: the answer names those that still hold this mail, until when, and what lifts them now. So it
+does at a domain or site where nothing is deferred but mail waits for its first try.
 
 Examples:
   postrider retry 2026-11-24-offer

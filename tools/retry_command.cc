@@ -1,6 +1,9 @@
 // `postrider retry`: deferred mail is tried sooner.
 
+#include <algorithm>
 #include <chrono>
+#include <string>
+#include <vector>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -31,18 +34,48 @@ std::string HoldLine(const json& hold, Wall now) {
   return line + "\n";
 }
 
+// The command that ends a hold at once; empty: none does.
+std::string RemedyOf(const json& hold) {
+  const std::string what = hold.value("what", "");
+  const std::string name = Printable(hold.value("name", ""));
+  const std::string source = Printable(hold.value("source", ""));
+  const bool paused = hold.value("limit", "") == "paused";
+  if (what == "site") return "postrider resume --site " + name;
+  if (what == "provider" && !source.empty()) return fmt::format("postrider source resume {} --at {}", source, name);
+  if (what == "source") return "postrider resume --source " + name;
+  if (what == "all" && paused) return "postrider resume --all";
+  return what == "campaign" && paused ? "postrider resume " + name : "";
+}
+
+// What keeps the mail, and what would let it go now.
+std::string RenderHolds(const json& holds, Wall now) {
+  std::string text;
+  std::vector<std::string> remedies;
+  for (const json& hold : holds) {
+    text += "but " + HoldLine(hold, now);
+    std::string remedy = RemedyOf(hold);
+    if (!remedy.empty() && std::ranges::find(remedies, remedy) == remedies.end()) remedies.push_back(std::move(remedy));
+  }
+  for (const std::string& remedy : remedies) text += fmt::format("`{}` lets it go now\n", remedy);
+  return text;
+}
+
 std::string Render(const json& answer, Wall now) {
   const auto deferred = answer.at("deferred").get<std::uint64_t>();
   const auto moved = answer.at("moved").get<std::uint64_t>();
   const std::string what =
       fmt::format("{} {}", answer.at("kind").get<std::string>(), Printable(answer.at("name").get<std::string>()));
+  const std::string holds = RenderHolds(answer.at("holds"), now);
+  if (const auto untried = answer.value("untried", std::uint64_t{0}); untried > 0) {
+    return fmt::format("{}: nothing is deferred; {} {} for the first try\n{}", what, FormatCount(untried),
+                       untried == 1 ? "recipient waits" : "recipients wait", holds);
+  }
   if (deferred == 0) return fmt::format("{}: no recipient waits for a retry\n", what);
   std::string text = fmt::format("{}: {} of {} deferred recipients are brought forward", what, FormatCount(moved),
                                  FormatCount(deferred));
   if (moved > 0) text += ", all of them due by " + Printable(answer.at("due_by").get<std::string>());
   text += moved == deferred ? "\n" : "; the others are due sooner, or being tried\n";
-  for (const json& hold : answer.at("holds")) text += "but " + HoldLine(hold, now);
-  return text;
+  return text + holds;
 }
 
 }  // namespace

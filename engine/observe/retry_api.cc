@@ -79,11 +79,8 @@ ApiAnswer HandleRetry(RetryControl& control, const ApiRequest& request) {
   // Well asked, but not in the state it is in.
   if (!done && done.error().code == ErrorCode::kInvalid) return ErrorAnswer(409, done.error().message);
   if (!done) return ErrorAnswer(done.error());
-  Json json = {{"kind", ToString(done->kind)},
-               {"name", done->name},
-               {"deferred", done->deferred},
-               {"moved", done->moved},
-               {"due_by", FormatRfc3339(done->due_by)},
+  Json json = {{"kind", ToString(done->kind)}, {"name", done->name},       {"deferred", done->deferred},
+               {"moved", done->moved},         {"untried", done->untried}, {"due_by", FormatRfc3339(done->due_by)},
                {"holds", Json::array()}};
   for (const Hold& hold : done->holds) json["holds"].push_back(HoldJson(hold));
   ApiAnswer answer;

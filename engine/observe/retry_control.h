@@ -28,7 +28,8 @@ struct RetryAnswer {
   Kind kind = Kind::kCampaign;
   std::string name;
   std::uint64_t deferred = 0;  // recipients that wait for a retry there
-  std::uint64_t moved = 0;     // of these; the others are due sooner anyway, or are being tried
+  std::uint64_t untried = 0;   // where none does, those of a domain or site that wait for their first try
+  std::uint64_t moved = 0;     // of those deferred; the others are due sooner anyway, or are being tried
   Wall due_by{};               // all that were moved are due by then
   std::vector<Hold> holds;
 };
@@ -39,7 +40,7 @@ class RetryControl {
   virtual ~RetryControl() = default;
   // The deferred recipients of a campaign, a domain or a site (as `postrider queue` names it), in this order the first
   // that is known by that name, are due evenly spread over the period from now on; none is put off. kNotFound: no
-  // campaign is called so, and nothing is deferred at such a domain or site. Durable when it returns.
+  // campaign is called so, and nothing waits at such a domain or site. Durable when it returns.
   [[nodiscard]] virtual Result<RetryAnswer> Retry(std::string_view target, std::chrono::milliseconds over) = 0;
 };
 

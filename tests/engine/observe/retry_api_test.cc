@@ -21,6 +21,7 @@ TEST(RetryApi, SaysHowManyWereMovedAndWhatHoldsThem) {
   control.answer = {.kind = RetryAnswer::Kind::kCampaign,
                     .name = "offer",
                     .deferred = 7,
+                    .untried = 3,
                     .moved = 5,
                     .due_by = Wall(std::chrono::seconds(100)),
                     .holds = {{.what = "site",
@@ -34,7 +35,8 @@ TEST(RetryApi, SaysHowManyWereMovedAndWhatHoldsThem) {
   EXPECT_EQ(control.asked, "offer");
   EXPECT_EQ(control.asked_over, minutes(10));
   EXPECT_EQ(json::parse(answer.body),
-            json::parse(R"({"kind":"campaign","name":"offer","deferred":7,"moved":5,"due_by":"1970-01-01T00:01:40.000Z",
+            json::parse(R"({"kind":"campaign","name":"offer","deferred":7,"moved":5,"untried":3,
+                            "due_by":"1970-01-01T00:01:40.000Z",
                             "holds":[{"what":"site","name":"mx.example.org","source":"a","limit":"backing off",
                                       "until":"1970-01-01T00:03:20.000Z","reason":"bad \ufffd text"}]})"));
 }
