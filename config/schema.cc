@@ -214,7 +214,7 @@ std::vector<OptionSchema> ConnectionRules() {
 std::vector<OptionSchema> RateRules() {
   return {
       Formerly(Option(&RuleOptions::message_rate, "message_rate", kRateOrNone,
-                      "Recipients attempted by one allowance, as \"10/s\", \"600/min\", \"5000/h\" or \"800/d\"; "
+                      "Recipients attempted by one allowance, as \"10/s\" or 10, \"600/min\", \"5000/h\" or \"800/d\"; "
                       "evenly, so that an hour's worth never goes in its first second.",
                       Presence::kOptional, "\"10/s\""),
                "messages_per_second"),
