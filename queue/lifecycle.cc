@@ -49,6 +49,10 @@ std::string_view WhatNow(CampaignState state) {
 }  // namespace
 
 Result<void> Step(Campaign& campaign, CampaignState to, Wall now, std::chrono::seconds expiry) {
+  if (campaign.state == to) {
+    return Fail(ErrorCode::kInvalid, fmt::format("campaign {} is {} already: {}", campaign.spec.name,
+                                                 ToString(campaign.state), WhatNow(campaign.state)));
+  }
   if (!IsStep(campaign.state, to)) {
     return Fail(ErrorCode::kInvalid, fmt::format("campaign {} is {} and cannot become {}: {}", campaign.spec.name,
                                                  ToString(campaign.state), ToString(to), WhatNow(campaign.state)));

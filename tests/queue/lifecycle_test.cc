@@ -37,7 +37,8 @@ TEST(Lifecycle, AllowsExactlyTheStepsOfTheTable) {
       EXPECT_EQ(campaign.state, step ? to : from);
       if (step) continue;
       EXPECT_EQ(step.error().code, ErrorCode::kInvalid);
-      EXPECT_THAT(step.error().message, HasSubstr("campaign offer is " + std::string(ToString(from))));
+      EXPECT_THAT(step.error().message, HasSubstr("campaign offer is " + std::string(ToString(from)) +
+                                                  (from == to ? " already: " : " and cannot become ")));
     }
   }
 }
