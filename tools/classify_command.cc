@@ -5,6 +5,8 @@
 #include <iostream>
 #include <memory>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -68,12 +70,13 @@ std::string_view ToText(ReplyRule::Suppress suppress) {
   return "";
 }
 
+constexpr std::string_view kLine = "{:<19}  {:<9}  {:<10}  {:<17}  ";
+
 std::string ToText(const ReplyRow& row, const Judgement& judgement, bool explain, const Terminal& terminal) {
   const Verdict& verdict = judgement.verdict;
   const std::string_view action = ToString(judgement.rule == nullptr ? ActionKind::kNone : judgement.rule->action.kind);
   const std::string_view category = verdict.category == Category::kNone ? "-" : ToString(verdict.category);
-  std::string out =
-      fmt::format("{:<19}  {:<9}  {:<10}  {:<17}  ", category, ToString(verdict.fate), ToString(verdict.scope), action);
+  std::string out = fmt::format(kLine, category, ToString(verdict.fate), ToString(verdict.scope), action);
   out += terminal.interactive ? Shorten(row.shown, terminal.columns > out.size() ? terminal.columns - out.size() : 0)
                               : row.shown;
   out += '\n';
@@ -85,10 +88,13 @@ std::string ToText(const ReplyRow& row, const Judgement& judgement, bool explain
     out += fmt::format("    the codes alone: {}, {}, {}\n", ToString(codes.category), ToString(codes.fate),
                        ToString(codes.scope));
   } else {
-    out += "    no rule knows it; its codes alone decided\n";
+    out += row.reply.Positive() ? "    no refusal: rules speak of refusals alone\n"
+                                : "    no rule knows it; its codes alone decided\n";
   }
   return out;
 }
+
+std::string Heads() { return fmt::format(kLine, "category", "fate", "scope", "action") + "reply\n"; }
 
 Json ToJson(const Verdict& verdict) {
   return {
@@ -157,12 +163,14 @@ class Classifying {
   int Show(ReplyReader& reader) const {
     const Terminal terminal = Terminal::Detect();
     int exit_code = kExitDone;
+    bool headed = request_.json;
     while (const std::optional<Result<ReplyRow>> row = reader.Next()) {
       if (!*row) {
         exit_code = Report(kName, row->error());
         continue;
       }
       const Judgement judgement = Judge(*classifier_, **row);
+      if (!std::exchange(headed, true) && !Print(Heads())) return kExitFailed;
       if (!Print(request_.json ? ToJson(**row, judgement, request_.explain)
                                : ToText(**row, judgement, request_.explain, terminal))) {
         return kExitFailed;

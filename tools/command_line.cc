@@ -77,6 +77,13 @@ std::string CheckLine(const std::string& text) {
   return fmt::format("expected the number of a line, from 1, found \"{}\"", Printable(text));
 }
 
+std::string CheckLast(const std::string& text) {
+  int count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  if (error == std::errc() && end == text.data() + text.size() && count >= 1 && count <= 100) return {};
+  return fmt::format("expected 1 to 100, found \"{}\"; a SITE stands before --last", Printable(text));
+}
+
 void AddRun(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("run", "the daemon: takes campaigns from the spool and delivers them");
   command.footer(R"(
@@ -254,9 +261,10 @@ Examples:
 void AddQueue(CLI::App& app, Chosen& chosen) {
   CLI::App& command = *app.add_subcommand("queue", "what waits where, how fast it goes, and which limit binds");
   command.footer(R"(
-Why is it slow? Each line is one path, a source towards a site: what waits there and how long already, what it does
-(normal, backing off, stopped, paused, idle), its rate and connections, the limit that binds it now, when it goes on,
-and when the site will be done at this rate. Below it stands the last reply that was not positive.
+Why is it slow? Each line is one path, a source towards a site: what it does (normal, backing off, stopped, paused,
+idle), its rate and connections, the limit that binds it now, and when it goes on. Below it stands the last reply that
+was not positive. What waits or is deferred, how long already, and when it will be done at this rate, is of the whole
+site and stands on its first line alone.
 --age shows the domains with the most mail by its age in minutes, as qshape does.
 
 Examples:
@@ -298,7 +306,7 @@ Examples:
       ->type_name("[N]")
       ->expected(0, 1)
       ->default_str("3")
-      ->check(CLI::Range(1, 100))
+      ->check(CheckLast)
       ->excludes(seconds);
   command.add_flag("--json", request->json, "JSON lines");
 }

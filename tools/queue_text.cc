@@ -3,6 +3,9 @@
 #include <chrono>
 #include <cmath>
 #include <optional>
+#include <set>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include <fmt/format.h>
@@ -55,23 +58,27 @@ std::string RenderSites(const QueueView& queue, Wall now, const Terminal& termin
   if (!narrow) columns.push_back({"next", Align::kRight, 16});
   columns.push_back({"done in", Align::kRight, 14});
   Table table(std::move(columns));
+  std::set<std::pair<std::string_view, std::uint64_t>> shown;
   for (const SiteView& site : queue.sites) {
+    // The mail is the whole site's, whichever path takes it: each once.
+    const bool first = shown.emplace(site.site, site.core).second;
+    const auto of_site = [first](std::string cell) { return first ? std::move(cell) : std::string(); };
     std::vector<std::string> cells = {site.site};
     if (!narrow) {
       cells.push_back(site.provider);
       cells.push_back(site.source);
     }
     cells.push_back(site.mode);
-    cells.push_back(FormatCount(narrow ? site.mail.total() : site.mail.waiting));
+    cells.push_back(of_site(FormatCount(narrow ? site.mail.total() : site.mail.waiting)));
     if (!narrow) {
-      cells.push_back(FormatCount(site.mail.deferred));
-      cells.push_back(FormatSince(site.mail.oldest, now));
+      cells.push_back(of_site(FormatCount(site.mail.deferred)));
+      cells.push_back(of_site(FormatSince(site.mail.oldest, now)));
       cells.push_back(FormatCount(site.connections));
     }
     cells.push_back(FormatRate(site.messages_per_second) + "/s");
     cells.push_back(site.binding_limit);
     if (!narrow) cells.push_back(Next(site, now));
-    cells.push_back(DoneIn(site.drain_seconds));
+    cells.push_back(of_site(DoneIn(site.drain_seconds)));
     table.AddRow(cells);
     table.AddNote(site.last_reply);
   }

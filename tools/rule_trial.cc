@@ -1,6 +1,7 @@
 #include "tools/rule_trial.h"
 
 #include <algorithm>
+#include <functional>
 #include <iterator>
 #include <set>
 #include <utility>
@@ -21,7 +22,8 @@ constexpr std::size_t kChangesKept = 2000;
 constexpr std::size_t kChangesShown = 30;
 constexpr std::size_t kExamplesOfChange = 3;
 constexpr std::size_t kExamplesOfRecipients = 10;
-constexpr std::size_t kTargetsKept = 20'000;  // a counter each, of a few hundred bytes
+constexpr std::size_t kRecipientsKept = 1'000'000;  // a few dozen bytes each
+constexpr std::size_t kTargetsKept = 20'000;        // a counter each, of a few hundred bytes
 constexpr std::size_t kExampleColumns = 300;
 
 std::string Said(const Reply& reply) { return Printable(fmt::format("{} {}", reply.code, reply.text)); }
@@ -53,15 +55,6 @@ std::string Describe(const ReplyOpinion& one, const ReplyOpinion& other) {
   add(one.action != other.action, ToString(one.action));
   if (one.suppress != other.suppress) text.append(", suppress ").append(ToText(one.suppress));
   return text;
-}
-
-void AddRecipient(RuleTrial::Recipients& recipients, const LogReply& logged) {
-  ++recipients.count;
-  if (recipients.examples.size() >= kExamplesOfRecipients) return;
-  std::string where = logged.campaign;
-  if (!logged.site.empty()) where += (where.empty() ? "" : ", ") + logged.site;
-  recipients.examples.push_back(
-      Shorten(Printable(fmt::format("{} ({}): {}", logged.recipient, where, Said(logged.reply))), kExampleColumns));
 }
 
 // The changes, those with the most replies first.
@@ -101,7 +94,8 @@ Json ToJson(const RuleTrial::Side& side, bool of_log) {
 
 void AppendRecipients(std::string& out, const RuleTrial::Recipients& recipients, std::string_view what) {
   if (recipients.count == 0) return;
-  fmt::format_to(std::back_inserter(out), "\n{} {}:\n", FormatCount(recipients.count), what);
+  fmt::format_to(std::back_inserter(out), "\n{}{} {}:\n", recipients.cut ? "at least " : "",
+                 FormatCount(recipients.count), what);
   for (const std::string& example : recipients.examples) out += "  " + example + "\n";
   if (recipients.count > recipients.examples.size()) out += "  ...\n";
 }
@@ -116,6 +110,20 @@ bool ReplyOpinion::Agrees(const ReplyOpinion& other) const {
 RuleTrial::RuleTrial(ReplyClassifierPtr before, ReplyClassifierPtr after)
     : before_(std::move(before)), after_(std::move(after)) {
   report_.against_log = before_ == nullptr;
+}
+
+void RuleTrial::AddRecipient(Recipients& recipients, Known& known, const LogReply& logged) {
+  if (known.size() >= kRecipientsKept) {
+    recipients.cut = true;
+    return;
+  }
+  if (!known.insert(std::hash<std::string>()(logged.campaign + '\n' + logged.recipient)).second) return;
+  ++recipients.count;
+  if (recipients.examples.size() >= kExamplesOfRecipients) return;
+  std::string where = logged.campaign;
+  if (!logged.site.empty()) where += (where.empty() ? "" : ", ") + logged.site;
+  recipients.examples.push_back(
+      Shorten(Printable(fmt::format("{} ({}): {}", logged.recipient, where, Said(logged.reply))), kExampleColumns));
 }
 
 void RuleTrial::Count(const ReplyRule& rule, const LogReply& logged, Side& side, Targets& targets) {
@@ -170,8 +178,8 @@ void RuleTrial::Add(const LogReply& logged) {
   if (before.Agrees(after)) return;
   ++report_.changed;
   if (logged.about_recipient && before.fate != after.fate) {
-    if (after.fate == Fate::kBounced) AddRecipient(report_.would_bounce, logged);
-    if (before.fate == Fate::kBounced) AddRecipient(report_.would_not_bounce, logged);
+    if (after.fate == Fate::kBounced) AddRecipient(report_.would_bounce, would_bounce_, logged);
+    if (before.fate == Fate::kBounced) AddRecipient(report_.would_not_bounce, would_not_bounce_, logged);
   }
   const auto key = std::pair(std::move(before), after);
   auto found = report_.changes.find(key);
@@ -226,7 +234,7 @@ std::string RenderTrial(const RuleTrial::Report& report, const Terminal& termina
     if (before == 0 && after == 0) return;
     sums.AddRow({std::move(what), report.against_log && !in_log ? "?" : FormatCount(before), FormatCount(after)});
   };
-  add("bounced", report.before.bounced, report.after.bounced, true);
+  add("replies that bounce", report.before.bounced, report.after.bounced, true);
   add("suppressed at once", report.before.suppressed.at_once, report.after.suppressed.at_once);
   add("suppressed at a second bounce", report.before.suppressed.on_second, report.after.suppressed.on_second);
   for (std::size_t kind = 1; kind < RuleTrial::kActions; ++kind) {
@@ -245,6 +253,7 @@ std::string RenderTrial(const RuleTrial::Report& report, const Terminal& termina
         hits(report.after));
   }
   out += "\n" + sums.Render(terminal);
+  if (report.against_log) out += "(?: the log does not tell; with RULES, the rules in force do)\n";
   if (report.actions_cut) out += "(actions of more sources and receivers than can be counted are left out)\n";
   return out;
 }

@@ -11,6 +11,7 @@
 #include <string>
 #include <string_view>
 #include <tuple>
+#include <unordered_set>
 #include <vector>
 
 #include "config/reply_rules.h"
@@ -49,6 +50,7 @@ class RuleTrial {
   };
   struct Recipients {
     std::uint64_t count = 0;
+    bool cut = false;                   // there were more than are told apart: those beyond are not counted
     std::vector<std::string> examples;  // "ana@example.org (offer, mx.example.org): 550 ..."
   };
   struct Suppressed {
@@ -79,12 +81,17 @@ class RuleTrial {
  private:
   using Targets = std::map<std::string, ActionCounter, std::less<>>;
   ReplyOpinion Ask(const ReplyClassifier& classifier, const LogReply& logged, Side& side, Targets& targets);
+  // Hashes of campaign and recipient, for what is refused again and again is one. Never walked.
+  using Known = std::unordered_set<std::size_t>;
+  static void AddRecipient(Recipients& recipients, Known& known, const LogReply& logged);
   void Count(const ReplyRule& rule, const LogReply& logged, Side& side, Targets& targets);
 
   const ReplyClassifierPtr before_;
   const ReplyClassifierPtr after_;
   Targets targets_before_;
   Targets targets_after_;
+  Known would_bounce_;
+  Known would_not_bounce_;
   Report report_;
 };
 

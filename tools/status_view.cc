@@ -134,6 +134,7 @@ MailView Mail(const json& object) {
 SiteView Site(const json& object) {
   SiteView site;
   site.site = Text(object, "site");
+  site.core = Count(object, "core");
   site.provider = Text(object, "provider");
   site.source = Text(object, "source");
   site.mode = Text(object, "mode");

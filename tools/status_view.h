@@ -104,6 +104,7 @@ struct MailView {
 
 struct SiteView {
   std::string site;
+  std::uint64_t core = 0;  // two may have a site of one name
   std::string provider;
   std::string source;
   std::string mode;

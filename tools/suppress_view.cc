@@ -1,6 +1,7 @@
 #include "tools/suppress_view.h"
 
 #include <functional>
+#include <set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -79,6 +80,14 @@ std::string Place(const SuppressionView& entry) {
   return place;
 }
 
+// The lists whose mail it does not get though it may get what was asked for.
+std::string Refused(const SuppressionCheckView& check) {
+  std::set<std::string> lists;
+  for (const SuppressionView& entry : check.entries) lists.insert(Printable(entry.list));
+  if (lists.empty()) return {};
+  return fmt::format("; gets none of {} {}:", lists.size() == 1 ? "list" : "lists", fmt::join(lists, ", "));
+}
+
 }  // namespace
 
 Result<SuppressionCheckView> ParseSuppressionCheck(std::string_view answer) {
@@ -96,7 +105,8 @@ std::string RenderSuppressionCheck(const SuppressionCheckView& check, const Term
   std::string out = Printable(check.address) + ": ";
   out += check.suppressed
              ? terminal.Paint(Tone::kBad, "suppressed, gets no mail" + scope)
-             : terminal.Paint(Tone::kGood, "not suppressed" + (scope.empty() ? "" : ", gets mail" + scope));
+             : terminal.Paint(Tone::kGood, "not suppressed" + (scope.empty() ? "" : ", gets mail" + scope)) +
+                   Refused(check);
   out += "\n";
   for (const SuppressionView& entry : check.entries) {
     out += fmt::format("  in list {} as {} since {}, by {}", Printable(entry.list), Printable(entry.address),

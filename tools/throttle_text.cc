@@ -105,8 +105,10 @@ std::string RenderAllowances(const std::vector<AllowanceView>& allowances, Wall 
 }
 
 std::string Until(const std::optional<Wall>& until, Wall now) {
-  return until ? FormatUntil(until, now) : std::string("taken back");
+  return until ? FormatUntil(until, now) : "until unset";
 }
+
+std::string Ago(const std::optional<Wall>& time, Wall now) { return time ? FormatSince(time, now) + " ago" : ""; }
 
 }  // namespace
 
@@ -134,11 +136,11 @@ std::string RenderOverrides(const std::vector<OverrideView>& overrides, Wall now
                {"limit", Align::kLeft, 24},
                {"value", Align::kLeft, 16},
                {"set by", Align::kLeft, 20},
-               {"for", Align::kRight, 14},
+               {"set", Align::kRight, 18},
                {"ends", Align::kRight, 16}});
   for (const OverrideView& one : overrides) {
     for (const auto& [field, value] : one.set) {
-      table.AddRow({one.match, field, value, one.set_by, FormatSince(one.set_at, now), Until(one.until, now)});
+      table.AddRow({one.match, field, value, one.set_by, Ago(one.set_at, now), Until(one.until, now)});
     }
   }
   return table.Render(terminal);

@@ -75,6 +75,7 @@ TEST_F(ClassifyTest, SaysWhatEachReplyMeans) {
   EXPECT_EQ(outcome.exit_code, 0);
   EXPECT_EQ(outcome.err, "");
   EXPECT_EQ(outcome.out,
+            "category             fate       scope       action             reply\n"
             "quota-issues         bounced    recipient   none               552 sorry, No Cake\n"
             "bad-mailbox          bounced    recipient   none               550-5.1.1 gone | 550 5.1.1 away\n");
 }
@@ -89,6 +90,12 @@ TEST_F(ClassifyTest, ExplainsWhichRuleDecided) {
   EXPECT_THAT(outcome.out, HasSubstr("    rule no-cake (" + rules_ +
                                      ":3): none; suppress: on-second\n"
                                      "    the codes alone: other, bounced, recipient\n"));
+}
+
+TEST_F(ClassifyTest, SaysThatAPositiveReplyIsNoRefusal) {
+  const Outcome outcome = Classify("250 2.0.0 queued\n", {"--explain"});
+  EXPECT_THAT(outcome.out, HasSubstr("250 2.0.0 queued\n    no refusal: "));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("no rule knows")));
 }
 
 TEST_F(ClassifyTest, SpeaksJson) {
@@ -125,7 +132,7 @@ TEST_F(ClassifyTest, GoesOnBehindWhatIsNoReply) {
   const Outcome outcome = Classify("hello\n550 no cake\n");
   EXPECT_EQ(outcome.exit_code, 1);
   EXPECT_THAT(outcome.err, AllOf(StartsWith("postrider classify: "), HasSubstr("replies:1: expected a reply")));
-  EXPECT_THAT(outcome.out, StartsWith("quota-issues"));
+  EXPECT_THAT(outcome.out, HasSubstr("\nquota-issues"));
 }
 
 TEST_F(ClassifyTest, RefusesWhatCannotBeAnswered) {

@@ -43,6 +43,12 @@ TEST(CommandLine, ExplainsEachCommandWithExamples) {
   }
 }
 
+TEST(CommandLine, SaysWhereTheSiteOfATraceStands) {
+  const Outcome outcome = RunProgram({"trace", "--last", "mx.example.org"});
+  EXPECT_EQ(outcome.exit_code, 2);
+  EXPECT_THAT(outcome.err, HasSubstr("expected 1 to 100, found \"mx.example.org\"; a SITE stands before --last"));
+}
+
 TEST(CommandLine, SaysItsVersion) {
   const Outcome version = RunProgram({"--version"});
   EXPECT_EQ(version.exit_code, 0);

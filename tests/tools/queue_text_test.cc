@@ -66,6 +66,20 @@ TEST(QueueText, SaysWhyASiteIsSlow) {
   EXPECT_EQ(lines[2], "    421 4.7.28 | slow ?[2Jdown");
 }
 
+TEST(QueueText, ShowsTheMailOfASiteOnItsFirstPathAlone) {
+  QueueView queue = Slow();
+  queue.sites[0].last_reply.clear();
+  queue.sites.push_back(queue.sites[0]);
+  queue.sites[1].source = "b";
+  queue.sites.push_back(queue.sites[0]);
+  queue.sites[2].core = 1;
+  const std::vector<std::string> lines = Lines(RenderQueue(queue, kNow, Terminal{}));
+  EXPECT_EQ(lines[2],
+            "gmail-smtp-in.l.google.com  google    b       stopped                                    2  3.2/s  "
+            "back-off  in 1 min 29 s");
+  EXPECT_EQ(lines[3], lines[1]) << "another core's is another site";
+}
+
 TEST(QueueText, ShowsDomainsTotalsAndWhatNoPathHas) {
   const std::string text = RenderQueue(Slow(), kNow, Terminal{});
   EXPECT_THAT(text, HasSubstr("\ngmail.com    1,200        34  2 h 0 min    in 5 s  gmail-smtp-in.l.google.com\n"));

@@ -74,24 +74,32 @@ TEST(RuleTrial, CountsWhoWouldHaveBouncedAndWhoNot) {
   late.fate = Fate::kBounced;
   late.suppress = ReplyRule::Suppress::kOnSecond;
   RuleTrial trial(Make({Gone()}), Make({hold, late}));
-  for (int i = 0; i < 30; ++i) trial.Add(Said(550, fmt::format("ana{} is gone", i)));
-  for (int i = 0; i < 2; ++i) trial.Add(Said(450, "mailbox is dead"));
+  for (int i = 0; i < 30; ++i) {
+    LogReply logged = Said(550, fmt::format("ana{} is gone", i));
+    logged.recipient = fmt::format("ana{}@example.org", i);
+    trial.Add(logged);
+  }
+  for (const char* campaign : {"offer", "news"}) {
+    LogReply logged = Said(450, "mailbox is dead");
+    logged.campaign = campaign;
+    for (int attempt = 0; attempt < 3; ++attempt) trial.Add(logged);
+  }
   const RuleTrial::Report& report = trial.report();
-  EXPECT_EQ(report.changed, 32u);
+  EXPECT_EQ(report.changed, 36u);
   EXPECT_EQ(report.would_not_bounce.count, 30u);
   EXPECT_THAT(report.would_not_bounce.examples, SizeIs(10));
-  EXPECT_EQ(report.would_not_bounce.examples[0], "ana@example.org (offer, mx.example.org): 550 ana0 is gone");
-  EXPECT_EQ(report.would_bounce.count, 2u);
+  EXPECT_EQ(report.would_not_bounce.examples[0], "ana0@example.org (offer, mx.example.org): 550 ana0 is gone");
+  EXPECT_EQ(report.would_bounce.count, 2u) << "each campaign's once, however often it was refused";
   EXPECT_EQ(report.before.bounced, 30u);
-  EXPECT_EQ(report.after.bounced, 2u);
+  EXPECT_EQ(report.after.bounced, 6u);
   EXPECT_EQ(report.before.suppressed.at_once, 30u);
   EXPECT_EQ(report.after.suppressed.at_once, 0u);
-  EXPECT_EQ(report.after.suppressed.on_second, 2u);
+  EXPECT_EQ(report.after.suppressed.on_second, 6u);
   ASSERT_THAT(report.changes, SizeIs(2));
   EXPECT_EQ(report.before.hits.at("gone"), 30u);
-  EXPECT_EQ(report.before.hits.at(""), 2u);
+  EXPECT_EQ(report.before.hits.at(""), 6u);
   const std::string text = RenderTrial(report, Terminal{});
-  EXPECT_THAT(text, HasSubstr("30 recipients that bounced would have been tried again:\n  ana@example.org (offer"));
+  EXPECT_THAT(text, HasSubstr("30 recipients that bounced would have been tried again:\n  ana0@example.org (offer"));
   EXPECT_THAT(text, HasSubstr("2 more recipients would have bounced:\n"));
   EXPECT_THAT(text, HasSubstr("bad-mailbox, bounced, recipient, suppress at-once"));
   EXPECT_THAT(text, HasSubstr("throttled, deferred, path, suppress no"));
@@ -127,6 +135,7 @@ TEST(RuleTrial, ComparesWithTheLogIfThereAreNoOtherRules) {
   const std::string text = RenderTrial(trial.report(), Terminal{});
   EXPECT_THAT(text, HasSubstr("(the log)"));
   EXPECT_THAT(text, testing::ContainsRegex("suppressed at once +[?] +2\n"));
+  EXPECT_THAT(text, HasSubstr("\n(?: the log does not tell; with RULES, "));
 }
 
 TEST(RuleTrial, CallsNobodyBouncedByAReplyAboutAPath) {

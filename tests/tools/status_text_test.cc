@@ -149,7 +149,7 @@ TEST(StatusText, SaysNoTimeLeftWhileAllMailRests) {
   campaign.standstill->next.reset();
   EXPECT_THAT(RenderProgressLine(campaign, kNow, CampaignRates()), testing::EndsWith("waits for retries\n"));
   campaign.state = "paused";
-  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}), Not(HasSubstr("stands still")));
+  EXPECT_THAT(RenderCampaigns({&campaign, 1}, kNow, CampaignRates(), Terminal{}), Not(HasSubstr("waits for retries")));
 }
 
 TEST(StatusText, SurvivesACampaignThatHasNothingYet) {

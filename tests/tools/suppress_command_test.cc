@@ -126,7 +126,8 @@ TEST_F(SuppressCommandTest, ChecksWhoSaidSoWhenWhyAndWhere) {
       "  in list news as @example.org since 2027-01-15 08:00:00Z, by kim\n"
       "  was in list news as ana@example.org from 2027-01-15 08:00:00Z to 2027-01-15 08:00:00Z, by web; removed by "
       "eve: came back\n");
-  EXPECT_THAT(Suppress({"check", "bob@example.org"}).out, StartsWith("bob@example.org: not suppressed\n"));
+  EXPECT_THAT(Suppress({"check", "bob@example.org"}).out,
+              StartsWith("bob@example.org: not suppressed; gets none of list news:\n"));
   EXPECT_THAT(Suppress({"check", "bob@example.org", "--list", "news"}).out,
               StartsWith("bob@example.org: suppressed, gets no mail of list news\n"));
   EXPECT_EQ(json::parse(Suppress({"check", "ana@example.org", "--json"}).out)["entries"][0]["row"], 12);

@@ -54,6 +54,15 @@ TEST(SuppressView, ShowsNothingThatATerminalWouldObey) {
   EXPECT_EQ(RenderSuppressions(check.entries, Terminal{}).find('\x1b'), std::string::npos);
 }
 
+TEST(SuppressView, SaysOfWhichListsAnAddressGetsNoMail) {
+  SuppressionCheckView check{
+      .address = "ana@example.org", .list = "global", .suppressed = false, .entries = {}, .history = {}};
+  EXPECT_EQ(RenderSuppressionCheck(check, Terminal{}), "ana@example.org: not suppressed\n");
+  for (const char* list : {"news", "offers", "news"}) check.entries.emplace_back().list = list;
+  EXPECT_THAT(RenderSuppressionCheck(check, Terminal{}),
+              testing::StartsWith("ana@example.org: not suppressed; gets none of lists news, offers:\n  in list news"));
+}
+
 TEST(SuppressView, SaysWhatAnImportCameTo) {
   EXPECT_EQ(RenderSuppressionTally(
                 {.lines = 9, .added = 1234567, .replaced = 1, .unchanged = 2, .rejected = 3, .problems = {}}),

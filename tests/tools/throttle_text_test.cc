@@ -92,8 +92,8 @@ TEST(ThrottleText, ListsWhatIsSetByWhomAndUntilWhen) {
                         .until = kNow + hours(1)},
                        {.match = "a.org", .set = {{"idle", "3s"}}, .set_by = "", .set_at = {}, .until = {}}},
                       kNow, Terminal());
-  EXPECT_THAT(text,
-              AllOf(HasSubstr("ana"), HasSubstr("in 1 h 0 min"), HasSubstr("taken back"), HasSubstr("connections")));
+  EXPECT_THAT(text, AllOf(HasSubstr("ana"), HasSubstr("  1 h 0 min ago  in 1 h 0 min\n"), HasSubstr("  until unset\n"),
+                          HasSubstr("connections")));
 }
 
 TEST(ThrottleText, SaysWhatASetHasChangedAndWhatItHasNot) {
