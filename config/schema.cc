@@ -77,9 +77,11 @@ TableSchema TopLevel() {
   table.target = [](Options& all) -> void* { return &all; };
   table.example = [](const Options& all) -> const void* { return &all; };
   table.options = {
-      Option(&Options::host_name, "host_name", HostNameKind{.literal_allowed = false},
-             "This host's name, for Message-ID and the admin pages. Without it the system's own name is taken.",
-             Presence::kOptional, "\"mail.example.org\""),
+      Option(
+          &Options::host_name, "host_name", HostNameKind{.literal_allowed = false},
+          "This host's name, for the Message-ID of what is submitted from then on, and the admin pages. Without it the "
+          "system's own name is taken.",
+          Presence::kOptional, "\"mail.example.org\""),
       Option(&Options::allow_short_timeouts, "allow_short_timeouts", BooleanKind(),
              "Lets timeouts.final_reply be less than 10min. For tests alone: to give up earlier doubles mail, because "
              "the receiver may have accepted the message whose reply was not awaited."),

@@ -17,10 +17,16 @@ void AppendCampaignEvent(StoreTurn& turn, const queue::CampaignSpec& spec, queue
   turn.log.Append(event);
 }
 
+std::string IntakeDoor::HostName() {
+  const std::lock_guard lock(mutex_);
+  return options_->host_name;
+}
+
 Result<queue::CampaignId> IntakeDoor::Begin(const queue::CampaignSpec& spec, std::string_view message) {
   queue::CampaignId id = 0;
+  const std::string host_name = HostName();
   auto done = door_.Run([&](StoreTurn& turn) -> Result<void> {
-    auto begun = turn.store.BeginCampaign(spec, message, turn.now);
+    auto begun = turn.store.BeginCampaign(spec, message, turn.now, host_name);
     if (!begun) return std::unexpected(std::move(begun).error());
     id = *begun;
     turn.changed.push_back(id);
@@ -32,7 +38,10 @@ Result<queue::CampaignId> IntakeDoor::Begin(const queue::CampaignSpec& spec, std
 }
 
 Result<void> IntakeDoor::Append(const queue::EnqueueBatch& batch) {
-  return door_.Run([&](StoreTurn& turn) -> Result<void> { return turn.store.Enqueue(batch, turn.now); });
+  const std::string host_name = HostName();
+  queue::EnqueueBatch named = batch;
+  named.host_name = host_name;
+  return door_.Run([&](StoreTurn& turn) -> Result<void> { return turn.store.Enqueue(named, turn.now); });
 }
 
 Result<void> IntakeDoor::Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) {

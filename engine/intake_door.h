@@ -3,6 +3,7 @@
 // batch is synced; what reads asks the store at once. Used by the intake thread alone, but for SetOptions.
 
 #include <mutex>
+#include <string>
 
 #include "config/options.h"
 #include "engine/store_call.h"
@@ -30,6 +31,8 @@ class IntakeDoor : public queue::CampaignWriter {
   Result<void> Finish(queue::CampaignId campaign, queue::CampaignState state, std::string_view note) override;
 
  private:
+  [[nodiscard]] std::string HostName();
+
   StoreDoor& door_;
   queue::JobStore& store_;
   std::mutex mutex_;

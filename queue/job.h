@@ -51,6 +51,8 @@ struct StoredTemplate {
   std::uint32_t number = 0;
   Wall accepted_at{};   // the Date of its messages
   std::string message;  // the file's bytes, as submitted
+  // Right of the @ in their Message-IDs, whatever the host is called later. Empty: stored before it was kept.
+  std::string host_name{};
 };
 using StoredTemplatePtr = std::shared_ptr<const StoredTemplate>;
 

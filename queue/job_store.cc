@@ -37,8 +37,9 @@ class DiskStore : public JobStore {
 
   Result<void> Load(Wall now) { return writer_.Load(now); }
 
-  Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now) override {
-    return Counted(writer_.BeginCampaign(spec, message, now));
+  Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now,
+                                   std::string_view host_name) override {
+    return Counted(writer_.BeginCampaign(spec, message, now, host_name));
   }
   Result<void> Enqueue(const EnqueueBatch& batch, Wall now) override { return Counted(writer_.Enqueue(batch, now)); }
   Result<void> SetState(CampaignId campaign, CampaignState state, Wall now, std::chrono::seconds expiry,

@@ -47,6 +47,7 @@ struct EnqueueBatch {
   ListPosition position{};
   // For a standing campaign: the message these rows get; it is gone when the last of them has its final event.
   std::optional<std::string_view> message{};
+  std::string_view host_name{};  // for the Message-IDs of that message
 };
 
 // Which domains a core reads: those whose shard s has s % cores == core.
@@ -119,9 +120,10 @@ class JobStore {
   // -- Writing: the store thread alone. Nothing is visible or durable before Commit returns without error; after an
   // error the staged writes are still there, and Commit may be called again.
 
-  // Stages a new campaign in state kLoading. Fails with kExists if the name is taken by a campaign that is not failed.
-  [[nodiscard]] virtual Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message,
-                                                         Wall now) = 0;
+  // Stages a new campaign in state kLoading; host_name is for its Message-IDs. Fails with kExists if the name is taken
+  // by a campaign that is not failed.
+  [[nodiscard]] virtual Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now,
+                                                         std::string_view host_name = {}) = 0;
   [[nodiscard]] virtual Result<void> Enqueue(const EnqueueBatch& batch, Wall now) = 0;
   // Release, hold, pause, resume, cancel, fail; kInvalid if the step is not allowed from the present state, with a
   // sentence that says the state. expiry is used when the step is a release; note, why it is held or failed, is kept.

@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint8_t kVersion = 1;          // of every value but these
 constexpr std::uint8_t kCampaignVersion = 4;  // 2: list and note; 3: weight and send windows; 4: where a canary stands
+constexpr std::uint8_t kTemplateVersion = 2;  // 2: host name
 constexpr std::uint8_t kDomainVersion = 2;    // 2: rest and site; written as 1 where there is neither
 
 std::unexpected<Error> Corrupt(std::string_view what, std::string_view value) {
@@ -396,20 +397,23 @@ Result<CampaignTotals> DecodeTotals(std::string_view value) {
 
 std::string EncodeTemplate(const TemplateRecord& record) {
   std::string value;
-  value.reserve(record.message.size() + 24);
+  value.reserve(record.message.size() + record.host_name.size() + 24);
   Encoder out(value);
-  out.Byte(kVersion);
+  out.Byte(kTemplateVersion);
   PutTime(out, record.accepted_at);
   out.Text(record.message);
+  out.Text(record.host_name);
   return value;
 }
 
 Result<TemplateRecord> DecodeTemplate(std::string_view value) {
   Decoder in(value);
   TemplateRecord record;
-  const bool known = in.Byte() == kVersion;
+  const std::uint8_t version = in.Byte();
+  const bool known = version == kVersion || version == kTemplateVersion;
   record.accepted_at = GetTime(in);
   record.message = in.Text();
+  if (version == kTemplateVersion) record.host_name = in.Text();
   if (!known || !in.Complete()) return Corrupt("template", value);
   return record;
 }

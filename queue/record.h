@@ -5,7 +5,7 @@
 //
 // Column families, keys and values
 //   campaigns    campaign                                  CampaignRecord: spec, state, totals, position, counters
-//   templates    campaign, number, 'm'                     the message as submitted, and when
+//   templates    campaign, number, 'm'                     the message as submitted, when, and by which host
 //                campaign, number, 'n'                     recipients of it without a final event (standing only)
 //   domains      shard, domain, 0, campaign                DomainRecord: what waits there, and where reading begins
 //   blocks       campaign, domain, 0, block                up to 256 rows; written once, never changed
@@ -156,6 +156,7 @@ struct CampaignRecord {
 struct TemplateRecord {
   Wall accepted_at{};
   std::string_view message;
+  std::string_view host_name{};
 };
 [[nodiscard]] std::string EncodeTemplate(const TemplateRecord& record);
 [[nodiscard]] Result<TemplateRecord> DecodeTemplate(std::string_view value);

@@ -146,7 +146,8 @@ void StoreWriter::Touch(DomainEntry& domain) {
   dirty_domains_.push_back(&domain);
 }
 
-Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now) {
+Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now,
+                                              std::string_view host_name) {
   latest_ = std::max(latest_, now);
   if (const auto taken = names_.find(spec.name); taken != names_.end()) {
     const LiveCampaign* other = FindLive(taken->second);
@@ -172,7 +173,8 @@ Result<CampaignId> StoreWriter::BeginCampaign(const CampaignSpec& spec, std::str
   names_[spec.name] = id;
   Touch(live);
   if (!spec.standing) {
-    batch_.Put(Table::kTemplates, TemplateKey(id, 0), EncodeTemplate({.accepted_at = now, .message = message}));
+    batch_.Put(Table::kTemplates, TemplateKey(id, 0),
+               EncodeTemplate({.accepted_at = now, .message = message, .host_name = host_name}));
   }
   batch_.Put(Table::kState, SystemStateKey(kLastCampaign), EncodeCount(id));
   return id;
@@ -271,7 +273,7 @@ Result<void> StoreWriter::Enqueue(const EnqueueBatch& batch, Wall now) {
   if (number != 0) {
     ++live->record.next_template;
     batch_.Put(Table::kTemplates, TemplateKey(batch.campaign, number),
-               EncodeTemplate({.accepted_at = now, .message = *batch.message}));
+               EncodeTemplate({.accepted_at = now, .message = *batch.message, .host_name = batch.host_name}));
     OpenEntry& open = open_.Insert(TemplateOpenKey(batch.campaign, number), {batch.rows.size(), true});
     dirty_open_.push_back(&open);
   }

@@ -43,7 +43,8 @@ class StoreWriter {
   // Reads the campaigns and counters, and publishes them. Once, before all else.
   [[nodiscard]] Result<void> Load(Wall now);
 
-  [[nodiscard]] Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now);
+  [[nodiscard]] Result<CampaignId> BeginCampaign(const CampaignSpec& spec, std::string_view message, Wall now,
+                                                 std::string_view host_name);
   [[nodiscard]] Result<void> Enqueue(const EnqueueBatch& batch, Wall now);
   [[nodiscard]] Result<void> SetState(CampaignId id, CampaignState state, Wall now, std::chrono::seconds expiry,
                                       std::string_view note);

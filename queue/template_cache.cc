@@ -29,7 +29,8 @@ Result<StoredTemplatePtr> TemplateCache::Read(CampaignId campaign, std::uint32_t
   auto stored = std::make_shared<const StoredTemplate>(StoredTemplate{.campaign = campaign,
                                                                       .number = number,
                                                                       .accepted_at = record->accepted_at,
-                                                                      .message = std::string(record->message)});
+                                                                      .message = std::string(record->message),
+                                                                      .host_name = std::string(record->host_name)});
 
   const std::lock_guard lock(mutex_);
   recent_.push_front(stored);

@@ -112,6 +112,7 @@ std::shared_ptr<const CompiledTemplate> CampaignCache::FindOrCompile(const Windo
     compiled->problem = "its message is not in the queue";
   } else {
     compiled->accepted_at = stored->accepted_at;
+    compiled->host_name = stored->host_name;
     const message::CompileOptions options = CompileOptionsOf(job.lane->campaign->spec(), *stored);
     if (auto content = message::Template::Compile(stored->message, options)) {
       compiled->content = *std::move(content);

@@ -22,6 +22,7 @@ namespace postrider::delivery {
 
 struct CompiledTemplate {
   Wall accepted_at{};
+  std::string host_name;                             // as queue::StoredTemplate has it
   std::shared_ptr<const message::Template> content;  // null: see problem
   std::string problem;
 };

@@ -74,7 +74,7 @@ message::RenderJob Settlement::RenderJobOf(const WindowJob& job, const CompiledT
           .row_id = of.row_id,
           .fields = of.fields,
           .accepted_at = compiled.accepted_at,
-          .host_name = parts_.options->host_name};
+          .host_name = compiled.host_name.empty() ? parts_.options->host_name : compiled.host_name};
 }
 
 // ---- results

@@ -28,6 +28,7 @@ TEST_F(JobStoreTest, HandsOutTheRowsOfADomainInListOrder) {
   ASSERT_EQ(taken.templates.size(), 1u);
   EXPECT_EQ(taken.templates[0]->message, "Subject: to {{name}}\r\n\r\nhello\r\n");
   EXPECT_EQ(taken.templates[0]->accepted_at, now_);
+  EXPECT_EQ(taken.templates[0]->host_name, "list.sender.test");
   EXPECT_EQ(taken.jobs[1].id, (JobId{1, 3}));
   EXPECT_EQ(taken.jobs[1].row_id, "id3");
   EXPECT_EQ(taken.jobs[1].fields, "fields");
@@ -568,6 +569,7 @@ TEST_F(JobStoreTest, KeepsAStandingCampaignsMessageUntilItsLastRecipient) {
   ASSERT_EQ(taken.templates.size(), 2u);
   EXPECT_EQ(taken.templates[0]->message, "first");
   EXPECT_EQ(taken.templates[1]->message, "second");
+  EXPECT_EQ(taken.templates[1]->host_name, "one.sender.test");
   EXPECT_EQ(taken.jobs[0].template_number, 1u);
   EXPECT_EQ(taken.jobs[1].template_number, 2u);
 

@@ -403,7 +403,7 @@ std::vector<Kind> AllKinds() {
   return {
       {"campaign", EncodeCampaign(FullCampaign()), Checked(DecodeCampaign)},
       {"totals", EncodeTotals(FullCampaign().campaign.totals), Checked(DecodeTotals)},
-      {"template", EncodeTemplate({Moment(5), "Subject: x\r\n\r\nbody"}), Checked(DecodeTemplate)},
+      {"template", EncodeTemplate({Moment(5), "Subject: x\r\n\r\nbody", "mail.a.test"}), Checked(DecodeTemplate)},
       {"domain", EncodeDomain({1, 2, 300, 0, 4, Moment(5), 6, ""}), Checked(DecodeDomain)},
       {"domain with a rest", EncodeDomain({1, 2, 300, 200, 4, Moment(5), 6, "mx.a.test"}), Checked(DecodeDomain)},
       {"block", FullBlock(3), Checked(DecodeBlock)},
@@ -415,6 +415,22 @@ std::vector<Kind> AllKinds() {
       {"block key", BlockKey(1, "a.test", 2), Checked(ParseBlockKey)},
       {"retry key", RetryKey(1, "a.test", {2, 3}, Moment(4)), Checked(ParseRetryKey)},
   };
+}
+
+TEST(Record, KeepsTheHostOfATemplateAndReadsOneThatWasWrittenWithoutIt) {
+  const std::string value = EncodeTemplate({Moment(5), "message", "mail.a.test"});
+  const auto read = DecodeTemplate(value);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->message, "message");
+  EXPECT_EQ(read->host_name, "mail.a.test");
+  std::string first_version = EncodeTemplate({Moment(5), "message", ""});
+  first_version.front() = '\x01';
+  first_version.pop_back();  // the empty name's length
+  const auto old = DecodeTemplate(first_version);
+  ASSERT_TRUE(old);
+  EXPECT_EQ(old->accepted_at, Moment(5));
+  EXPECT_EQ(old->message, "message");
+  EXPECT_EQ(old->host_name, "");
 }
 
 TEST(Record, RefusesEveryValueThatIsCutShort) {

@@ -39,7 +39,7 @@ void StoreTest::Reopen() {
 }
 
 CampaignId StoreTest::Begin(const CampaignSpec& spec) {
-  auto id = store_->BeginCampaign(spec, "Subject: to {{name}}\r\n\r\nhello\r\n", now_);
+  auto id = store_->BeginCampaign(spec, "Subject: to {{name}}\r\n\r\nhello\r\n", now_, "list.sender.test");
   EXPECT_TRUE(id) << id.error().message;
   return id.value_or(0);
 }
@@ -85,6 +85,7 @@ void StoreTest::AddStanding(CampaignId campaign, const std::vector<TestRow>& row
   batch.rows = views;
   batch.rows_read = views.size();
   batch.message = message;
+  batch.host_name = "one.sender.test";
   const auto enqueued = store_->Enqueue(batch, now_);
   EXPECT_TRUE(enqueued) << enqueued.error().message;
 }

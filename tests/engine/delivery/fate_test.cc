@@ -275,6 +275,28 @@ TEST(Unsupported, BouncesWithOurSentence) {
   EXPECT_NE(world.queue.events().back().reply, "");
 }
 
+TEST(Outcome, ARepeatHasTheSameMessageIdWhateverTheHostIsCalledMeanwhile) {
+  WorldSettings settings;
+  settings.options = TestOptions();
+  World world(settings);
+  Receiver& receiver = world.AddReceiver("mx.one.test", {"one.test"});
+  receiver.script.on_content = [](const ReceivedMessage&) { return std::string("451 4.3.0 later"); };
+  world.Submit({.recipients = {"ana@one.test"}, .host_name = "accepted.sender.test"});
+  world.RunFor(std::chrono::seconds(5));
+  receiver.script.on_content = nullptr;
+  settings.options.host_name = "renamed.sender.test";
+  world.Reload(settings.options);
+  ASSERT_TRUE(world.RunToEnd(std::chrono::hours(4)));
+  const std::vector<queue::Event> events = EventsOf(world, "ana@one.test");
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].kind, EventKind::kDeferred);
+  EXPECT_EQ(events[1].kind, EventKind::kDelivered);
+  EXPECT_EQ(events[0].message_id, events[1].message_id);
+  EXPECT_TRUE(events[1].message_id.ends_with("@accepted.sender.test>")) << events[1].message_id;
+  ASSERT_EQ(receiver.taken.size(), 1u);
+  EXPECT_TRUE(receiver.taken[0].content.contains("Message-ID: " + events[1].message_id + "\r\n"));
+}
+
 TEST(Outcome, NamesAllThatTheLogMustTell) {
   World world;
   world.AddReceiver("mx.full.test", {"full.test"});

@@ -29,6 +29,7 @@ queue::CampaignPtr MemoryQueue::Add(const CampaignPlan& plan, Wall now) {
   stored->campaign = campaign->id;
   stored->accepted_at = now;
   stored->message = plan.message;
+  stored->host_name = plan.host_name;
   templates_[campaign->id] = stored;
   const bool divided = queue::HasCanary(campaign->spec);
   if (divided) campaign->canary.phase = queue::CanaryPhase::kSending;

@@ -20,6 +20,7 @@ struct CampaignPlan {
   std::vector<std::string> recipients{};
   queue::CampaignSpec spec{};
   std::optional<std::chrono::seconds> expires_after{};
+  std::string host_name{};
   bool loading = false;  // its list is still being read
   std::string message = "From: news@sender.test\r\nSubject: hello\r\n\r\nDear {{to}},\r\nhello.\r\n";
 };
