@@ -557,6 +557,17 @@ bool HasCommand(CLI::App& app, const std::string& name) {
   return !app.get_subcommands([&](CLI::App* command) { return command->get_name() == name; }).empty();
 }
 
+// An empty value is a variable of the shell that was never set: taken as none given, it would widen a command to
+// everything.
+void RefuseEmptyValues(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    if (option->get_type_size() == 0) continue;                                 // a flag
+    if (option->check_lname("who") || option->check_lname("reason")) continue;  // for people to read; may be nothing
+    option->check([](const std::string& value) { return value.empty() ? "expected a value, found nothing" : ""; });
+  }
+  for (CLI::App* command : app.get_subcommands({})) RefuseEmptyValues(*command);
+}
+
 }  // namespace
 
 int RunCommandLine(int argc, const char* const* argv) {
@@ -588,6 +599,7 @@ int RunCommandLine(int argc, const char* const* argv) {
   AddRetry(app, chosen);
   AddReload(app, chosen);
   AddSinkCommand(app, exit_code);
+  RefuseEmptyValues(app);
   // CLI11 would only say that a command is needed.
   if (argc > 1 && *argv[1] != '-' && *argv[1] != '\0' && !HasCommand(app, argv[1])) {
     fmt::print(stderr, "postrider: there is no command \"{}\"; `postrider --help` lists them\n", Printable(argv[1]));

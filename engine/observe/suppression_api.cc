@@ -116,9 +116,10 @@ class Fields {
     if (!Has("for")) return Moment("expires");
     const auto lasts = ParseDuration(Text("for"));
     if (!lasts) return Fail("for", lasts.error());
-    if (*lasts > kLongest) {
+    if (*lasts < std::chrono::seconds(1) || *lasts > kLongest) {
       return Fail(ErrorCode::kInvalid,
-                  fmt::format("for: expected at most \"{}\"; without it, it is for good", FormatDuration(kLongest)));
+                  fmt::format("for: expected a time from \"1s\" to \"{}\"; without it, it is for good",
+                              FormatDuration(kLongest)));
     }
     return now + *lasts;
   }

@@ -98,6 +98,20 @@ TEST(CommandLine, RefusesWhatMakesNoSenseWithExitCodeTwo) {
   }
 }
 
+TEST(CommandLine, TakesAnEmptyValueForAMistake) {
+  for (const std::vector<std::string>& line :
+       {std::vector<std::string>{"suppress", "add", "ana@example.org", "--list", ""},
+        {"source", "resume", "a", "--at", ""},
+        {"throttle", "set", "*", "connections=1", "--for", ""},
+        {"suppress", "check", ""},
+        {"pause", "--site", ""},
+        {"pause", ""}}) {
+    const Outcome outcome = RunProgram(line);
+    EXPECT_EQ(outcome.exit_code, 2) << line[1];
+    EXPECT_THAT(outcome.err, HasSubstr("expected a value, found nothing")) << line[1];
+  }
+}
+
 TEST(CommandLine, NamesTheCommandThatDoesNotExist) {
   const Outcome outcome = RunProgram({"explode", "--now"});
   EXPECT_EQ(outcome.exit_code, 2);

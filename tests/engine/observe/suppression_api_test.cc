@@ -109,7 +109,8 @@ TEST_F(SuppressionApiTest, AddsNothingIfAnyOfItIsWrong) {
         std::pair(R"({"address":"ana@example.org","list":"two words"})", "list: not the name of a list"),
         std::pair(R"({"address":"ana@example.org","lst":"a"})", "\"lst\" is not known here; known are address, list"),
         std::pair(R"({"address":"ana@example.org","for":"ever"})", "for: "),
-        std::pair(R"({"address":"ana@example.org","for":"106000000000d"})", "for: expected at most "),
+        std::pair(R"({"address":"ana@example.org","for":"106000000000d"})", "for: expected a time from "),
+        std::pair(R"({"address":"ana@example.org","for":"0s"})", "for: expected a time from "),
         std::pair(R"({"address":"ana@example.org","expires":"later"})", "expires: expected a moment")}) {
     const Answer answer = Ask("POST", "/api/v1/suppressions", body);
     EXPECT_EQ(answer.status, 400) << body;
