@@ -77,7 +77,6 @@ class CanaryTest : public StoreTest {
   // All that a fresh cursor of each domain is given now.
   std::vector<std::pair<std::string, Job>> TakeAll() {
     std::vector<std::pair<std::string, Job>> jobs;
-    texts_.clear();
     for (int i = 0; i < 3; ++i) {
       const std::string domain = "d" + std::to_string(i) + ".test";
       TakenJobs taken;
