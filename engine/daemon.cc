@@ -8,7 +8,6 @@
 #include <thread>
 #include <utility>
 
-#include "config/provider.h"
 #include "engine/host_check.h"
 #include "engine/io/loop.h"
 #include "engine/observe/operator_log.h"
@@ -21,50 +20,6 @@ constexpr std::chrono::milliseconds kThreadTurn{250};
 constexpr std::chrono::seconds kSnapshotDeadline{1};
 // Free space must rise this far above the mark before sending goes on, so that it does not flap.
 constexpr double kDiskHysteresis = 0.01;
-constexpr std::string_view kPausePrefix = "pause/";
-
-std::string PauseKey(const observe::PauseTarget& target) {
-  using Target = delivery::CoreCommand::Target;
-  switch (target.target) {
-    case Target::kAll:
-      return "pause/all";
-    case Target::kSite:
-      return "pause/site/" + target.name;
-    case Target::kSource:
-      return "pause/source/" + target.name;
-    case Target::kCampaignAt:  // a guard's, which the cores keep themselves
-      return "pause/campaign/" + target.name + "/" + target.at;
-    case Target::kSourceAt:
-      return "pause/source-at/" + target.name + "/" + target.at;  // no "/" in a source's name
-  }
-  return {};
-}
-
-// "the source "a" at google", for a sentence.
-std::string InWords(const observe::PauseTarget& target) {
-  using Target = delivery::CoreCommand::Target;
-  if (target.target == Target::kAll) return "everything";
-  const std::string named = (target.target == Target::kSite ? "the site \"" : "the source \"") + target.name + "\"";
-  return target.target == Target::kSourceAt ? named + " at " + target.at : named;
-}
-
-std::optional<observe::PauseTarget> ParsePauseKey(std::string_view key) {
-  using Target = delivery::CoreCommand::Target;
-  if (key == "pause/all") return observe::PauseTarget{};
-  constexpr std::string_view kSourceAt = "pause/source-at/";
-  if (key.starts_with(kSourceAt)) {
-    key.remove_prefix(kSourceAt.size());
-    const std::size_t slash = key.find('/');
-    if (slash == key.npos) return std::nullopt;
-    return observe::PauseTarget{Target::kSourceAt, std::string(key.substr(0, slash)),
-                                std::string(key.substr(slash + 1))};
-  }
-  for (const auto& [prefix, target] : {std::pair<std::string_view, Target>{"pause/site/", Target::kSite},
-                                       std::pair<std::string_view, Target>{"pause/source/", Target::kSource}}) {
-    if (key.starts_with(prefix)) return observe::PauseTarget{target, std::string(key.substr(prefix.size())), {}};
-  }
-  return std::nullopt;
-}
 
 std::uint32_t CountCores(const Options& options) {
   if (options.engine.cores > 0) return static_cast<std::uint32_t>(options.engine.cores);
@@ -90,16 +45,6 @@ void TellIntakeTrouble(const intake::IntakeCounts& counts, std::string& told) {
     observe::LogWarning("intake: " + counts.trouble);
   }
   told = trouble;
-}
-
-// A line of the delivery log about no recipient.
-void AppendPathEvent(StoreTurn& turn, std::string sentence) {
-  queue::Event event;
-  event.kind = queue::EventKind::kPath;
-  event.scope = Scope::kPath;
-  event.time = turn.now;
-  event.reply = std::move(sentence);
-  turn.log.Append(event);
 }
 
 std::string ToText(const Diagnostics& diagnostics) {
@@ -207,6 +152,8 @@ Result<void> Daemon::Open() {
                                               Post(command);
                                             });
   suppression_door_ = std::make_unique<SuppressionDoor>(door_, *store_, *clock_);
+  pause_door_ = std::make_unique<PauseDoor>(door_, *store_, live_, *this,
+                                            [this](const delivery::CoreCommand& command) { Post(command); });
   retry_door_ = std::make_unique<RetryDoor>(door_, *store_, *clock_, *this, [this] { return live_.get(); });
   reader_loop_ = std::make_unique<ReaderLoop>(*store_, reader_waker_, std::move(reader_ends));
   intake_door_ = std::make_unique<IntakeDoor>(door_, *store_, options_);
@@ -439,14 +386,8 @@ std::optional<delivery::PlaceSnapshot> Daemon::Describe(const std::string& domai
 
 std::vector<queue::CampaignPtr> Daemon::Campaigns() { return store_->Campaigns(); }
 
-Result<queue::CampaignPtr> Daemon::FindCampaign(std::string_view name) const {
-  if (queue::CampaignPtr campaign = store_->FindCampaign(name)) return campaign;
-  return Fail(ErrorCode::kNotFound,
-              "no campaign is named \"" + std::string(name) + "\"; `postrider status` lists those that are known");
-}
-
 Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignState state) {
-  const auto campaign = FindCampaign(name);
+  const auto campaign = FindCampaign(*store_, name);
   if (!campaign) return std::unexpected(campaign.error());
   const queue::CampaignPtr known = *campaign;
   const std::chrono::seconds expiry = live_.get()->RetryFor(known->spec.mail_class).expiry;
@@ -465,150 +406,6 @@ Result<void> Daemon::SetCampaignState(std::string_view name, queue::CampaignStat
   });
 }
 
-Result<std::string> Daemon::Pause(const observe::PauseTarget& wanted) {
-  using Target = delivery::CoreCommand::Target;
-  const observe::PauseTarget target = ByItsName(wanted);
-  std::string note;
-  const bool at_provider = target.target == Target::kSourceAt && live_.get()->Providers().Find(target.at) != nullptr;
-  if ((target.target == Target::kSite || target.target == Target::kSourceAt) && !at_provider) {
-    const std::string& place = target.target == Target::kSite ? target.name : target.at;
-    const observe::Snapshot snapshot = Collect(false);
-    const bool known = std::ranges::any_of(snapshot.cores, [&](const delivery::CoreSnapshot& core) {
-      return std::ranges::any_of(core.sites, [&](const delivery::SiteSnapshot& site) { return site.site == place; });
-    });
-    if (!known) {
-      note =
-          "no site of that name has work or connections now; the pause holds for when one does (`postrider queue` "
-          "names those that do)";
-    }
-  }
-  if (auto set = SetPause(target, true); !set) return std::unexpected(std::move(set).error());
-  return note;
-}
-
-Result<void> Daemon::Resume(const observe::PauseTarget& target) { return SetPause(ByItsName(target), false); }
-
-// A provider may be called by what people call it.
-observe::PauseTarget Daemon::ByItsName(observe::PauseTarget target) const {
-  if (target.target != delivery::CoreCommand::Target::kSourceAt) return target;
-  if (const ProviderOptions* provider = live_.get()->Providers().FindByAnyName(target.at)) target.at = provider->name;
-  return target;
-}
-
-// A mistyped name must not pass for a done deed: a source is configured, and what is resumed is paused. Sites cannot be
-// told beforehand; one may be paused before its mail comes.
-Result<void> Daemon::CheckPause(const observe::PauseTarget& target, bool pause) {
-  using Target = delivery::CoreCommand::Target;
-  if (target.target == Target::kAll) return {};
-  if (target.target == Target::kCampaignAt) {
-    if (!pause) return CheckGuard(target);
-    return Fail(ErrorCode::kInvalid, "a campaign is paused as a whole, or at one provider by the guards alone");
-  }
-  if (pause && (target.target == Target::kSource || target.target == Target::kSourceAt)) {
-    const OptionsPtr known = live_.get();
-    std::string names;
-    for (const SourceOptions& source : known->sources) {
-      if (source.name == target.name) return {};
-      names += (names.empty() ? "" : ", ") + source.name;
-    }
-    return Fail(ErrorCode::kNotFound, "no [[source]] is named \"" + target.name + "\"; there are: " + names);
-  }
-  const std::string key = PauseKey(target);
-  const auto is_key = [&](const auto& entry) { return entry.first == key; };
-  if (pause) return {};
-  const auto state = store_->ReadState(key);
-  if (!state) return std::unexpected(state.error());
-  if (std::ranges::any_of(*state, is_key) || HasTrouble(target)) return {};
-  if (target.target == Target::kSite) return CheckGuard(target);
-  return Fail(ErrorCode::kNotFound, InWords(target) +
-                                        " is neither paused nor stopped or slowed by replies; `postrider status` and "
-                                        "`postrider queue` list what is");
-}
-
-// Replies or failures have stopped or slowed something of this target.
-bool Daemon::HasTrouble(const observe::PauseTarget& target) {
-  using Target = delivery::CoreCommand::Target;
-  const std::string source = target.target == Target::kSite ? "" : target.name;
-  const std::string& place = target.target == Target::kSite ? target.name : target.at;
-  const auto meant = [&](const std::string& its_source, const std::string& site, const std::string& provider) {
-    return (source.empty() || its_source == source) && (place.empty() || site == place || provider == place);
-  };
-  for (const delivery::CoreSnapshot& core : Collect(false).cores) {
-    for (const delivery::AllowanceSnapshot& one : core.allowances) {
-      const bool slowed = one.mode != delivery::SiteMode::kNormal || one.adaptive_rate > 0 || !one.reason.empty();
-      if (slowed && meant(one.source, one.receiver, one.receiver)) return true;
-    }
-    for (const delivery::SiteSnapshot& one : core.sites) {
-      const bool stands = one.mode == delivery::SiteMode::kStopped || one.mode == delivery::SiteMode::kBackingOff;
-      if (stands && meant(one.source, one.site, one.provider)) return true;
-    }
-  }
-  return false;
-}
-
-// Something of a guard's is to be lifted: it holds this campaign at this receiver, or doubts this site.
-Result<void> Daemon::CheckGuard(const observe::PauseTarget& target) {
-  const bool of_campaign = target.target == delivery::CoreCommand::Target::kCampaignAt;
-  std::string places;
-  for (const delivery::CoreSnapshot& core : Collect(false).cores) {
-    for (const delivery::GuardSnapshot& guard : core.guards) {
-      if (guard.state != delivery::GuardState::kTripped) continue;
-      if (!of_campaign) {
-        if (guard.kind == delivery::GuardKind::kBounceStorm && guard.receiver == target.name) return {};
-        continue;
-      }
-      if (guard.kind != delivery::GuardKind::kCampaign || guard.campaign != target.name) continue;
-      if (guard.receiver == target.at) return {};
-      places += (places.empty() ? "" : ", ") + guard.receiver;
-    }
-  }
-  if (!of_campaign) {
-    return Fail(ErrorCode::kNotFound,
-                "the site \"" + target.name + "\" is not paused; `postrider status` lists what is");
-  }
-  if (const auto campaign = FindCampaign(target.name); !campaign) return std::unexpected(campaign.error());
-  return Fail(ErrorCode::kNotFound,
-              "nothing holds " + target.name + " at \"" + target.at + "\"" +
-                  (places.empty() ? "; `postrider status` lists what is held" : "; it is held at: " + places));
-}
-
-Result<void> Daemon::SetPause(const observe::PauseTarget& target, bool pause) {
-  if (auto checked = CheckPause(target, pause); !checked) return checked;
-  const std::string key = PauseKey(target);
-  const std::lock_guard lock(pause_mutex_);
-  auto done = door_.Run([&](StoreTurn& turn) -> Result<void> {
-    if (pause) {
-      turn.store.PutState(key, "1");
-    } else {
-      turn.store.DeleteState(key);
-    }
-    AppendPathEvent(turn,
-                    std::string(pause ? "paused" : "resumed") + " by the operator: " + key.substr(kPausePrefix.size()));
-    return {};
-  });
-  if (!done) return done;
-  delivery::CoreCommand command;
-  command.kind = pause ? delivery::CoreCommand::Kind::kPause : delivery::CoreCommand::Kind::kResume;
-  command.target = target.target;
-  command.name = target.name;
-  command.at = target.at;
-  Post(command);
-  return {};
-}
-
-std::vector<observe::PauseTarget> Daemon::Pauses() {
-  std::vector<observe::PauseTarget> pauses;
-  const auto state = store_->ReadState(kPausePrefix);
-  if (!state) {
-    observe::LogWarning("what is paused cannot be read: " + state.error().message);
-    return pauses;
-  }
-  for (const auto& [key, value] : *state) {
-    if (auto target = ParsePauseKey(key)) pauses.push_back(*std::move(target));
-  }
-  return pauses;
-}
-
 Result<void> Daemon::VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) {
   return store_->VisitBacklog(clock_->Read().wall, visit);
 }
@@ -617,7 +414,7 @@ Result<std::vector<observe::FoundJob>> Daemon::Find(std::string_view address) { 
 
 Result<void> Daemon::ExportRemaining(std::string_view campaign,
                                      const std::function<bool(std::string_view line)>& write) {
-  const auto known = FindCampaign(campaign);
+  const auto known = FindCampaign(*store_, campaign);
   if (!known) return std::unexpected(known.error());
   return engine::ExportRemaining(*store_, **known, write);
 }

@@ -27,6 +27,7 @@
 #include "engine/observe/control.h"
 #include "engine/observe/delivery_log.h"
 #include "engine/observe/event_tally.h"
+#include "engine/pause_door.h"
 #include "engine/reader_loop.h"
 #include "engine/retry_door.h"
 #include "engine/store_call.h"
@@ -69,9 +70,9 @@ class Daemon : public observe::Control {
   UnmatchedReplies Unmatched() override;
   std::vector<queue::CampaignPtr> Campaigns() override;
   Result<void> SetCampaignState(std::string_view name, queue::CampaignState state) override;
-  Result<std::string> Pause(const observe::PauseTarget& target) override;
-  Result<void> Resume(const observe::PauseTarget& target) override;
-  std::vector<observe::PauseTarget> Pauses() override;
+  Result<std::string> Pause(const observe::PauseTarget& target) override { return pause_door_->Pause(target); }
+  Result<void> Resume(const observe::PauseTarget& target) override { return pause_door_->Resume(target); }
+  std::vector<observe::PauseTarget> Pauses() override { return pause_door_->Pauses(); }
   Result<void> VisitBacklog(const std::function<void(const queue::DomainBacklog&)>& visit) override;
   Result<std::vector<observe::FoundJob>> Find(std::string_view address) override;
   Result<void> ExportRemaining(std::string_view campaign,
@@ -93,12 +94,6 @@ class Daemon : public observe::Control {
   std::optional<delivery::PlaceSnapshot> Describe(const std::string& domain, std::shared_ptr<const dns::MxAnswer> mx);
   void PutInForce(const OptionsPtr& fresh, ReplyClassifierPtr classifier);
   void TellPathEvent(std::string sentence);
-  [[nodiscard]] observe::PauseTarget ByItsName(observe::PauseTarget target) const;
-  Result<void> CheckPause(const observe::PauseTarget& target, bool pause);
-  [[nodiscard]] bool HasTrouble(const observe::PauseTarget& target);
-  Result<void> CheckGuard(const observe::PauseTarget& target);
-  Result<void> SetPause(const observe::PauseTarget& target, bool pause);
-  Result<queue::CampaignPtr> FindCampaign(std::string_view name) const;
   void StopSending(std::string reason);
   void SaveLimits();
 
@@ -125,6 +120,7 @@ class Daemon : public observe::Control {
   std::unique_ptr<StoreLoop> store_loop_;
   std::unique_ptr<ReaderLoop> reader_loop_;
   std::unique_ptr<SuppressionDoor> suppression_door_;
+  std::unique_ptr<PauseDoor> pause_door_;
   std::unique_ptr<RetryDoor> retry_door_;
   std::unique_ptr<IntakeDoor> intake_door_;
   std::unique_ptr<intake::Intake> intake_;
@@ -139,8 +135,6 @@ class Daemon : public observe::Control {
   std::thread reader_thread_;
   std::thread store_thread_;
   bool running_ = false;
-
-  std::mutex pause_mutex_;  // pauses are stored and told to the cores in one order
 
   std::mutex command_mutex_;       // makes the many who post commands one producer
   std::size_t cores_started_ = 0;  // guarded by command_mutex_; they hear commands

@@ -72,6 +72,12 @@ Result<void> AppendLine(const queue::Job& job, const message::Template& content,
 
 }  // namespace
 
+Result<queue::CampaignPtr> FindCampaign(const queue::JobStore& store, std::string_view name) {
+  if (queue::CampaignPtr campaign = store.FindCampaign(name)) return campaign;
+  return Fail(ErrorCode::kNotFound,
+              "no campaign is named \"" + std::string(name) + "\"; `postrider status` lists those that are known");
+}
+
 Result<std::vector<observe::FoundJob>> FindJobs(const queue::JobStore& store, std::string_view address) {
   const auto parsed = EmailAddress::Parse(address);
   if (!parsed) return std::unexpected(parsed.error());

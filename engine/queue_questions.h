@@ -12,6 +12,9 @@
 
 namespace postrider::engine {
 
+// kNotFound says where names are to be found.
+[[nodiscard]] Result<queue::CampaignPtr> FindCampaign(const queue::JobStore& store, std::string_view name);
+
 [[nodiscard]] Result<std::vector<observe::FoundJob>> FindJobs(const queue::JobStore& store, std::string_view address);
 
 // One JSON object per line, without the line's end: {"to":...,"id":...,"vars":{...}}. write returns false to stop.

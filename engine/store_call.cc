@@ -51,4 +51,13 @@ void StoreDoor::Close() {
   closed_ = true;
 }
 
+void AppendPathEvent(StoreTurn& turn, std::string sentence) {
+  queue::Event event;
+  event.kind = queue::EventKind::kPath;
+  event.scope = Scope::kPath;
+  event.time = turn.now;
+  event.reply = std::move(sentence);
+  turn.log.Append(event);
+}
+
 }  // namespace postrider::engine

@@ -6,6 +6,7 @@
 #include <functional>
 #include <mutex>
 #include <semaphore>
+#include <string>
 #include <vector>
 
 #include "config/error.h"
@@ -55,5 +56,8 @@ class StoreDoor {
   bool closed_ = false;
   io::Mailbox<StoreCall*> box_;
 };
+
+// A line of the delivery log about no recipient.
+void AppendPathEvent(StoreTurn& turn, std::string sentence);
 
 }  // namespace postrider::engine
